@@ -1,0 +1,3 @@
+"""BERT-Emotion."""
+
+__version__ = "0.1.0"

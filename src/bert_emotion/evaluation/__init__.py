@@ -1,0 +1,1 @@
+"""Evaluation room: metrics, calibration, the 13 examples, speed."""

@@ -1,0 +1,1 @@
+"""Training room: vocabulary, encoder, fine-tuning. Needs the ``train`` extra (torch, transformers)."""

