@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from bert_emotion.data.download import Progress, ensure, sha256_of
 from bert_emotion.data.keys import near_keys, normalise
-from bert_emotion.data.sources import NO_LABEL, Row, Source, Split, load_sources
+from bert_emotion.data.sources import NO_LABEL, Row, Source, Split, select_sources
 from bert_emotion.errors import DataError
 from bert_emotion.labels import EXAMPLES, LABELS
 
@@ -161,15 +161,10 @@ def prepare(
         offline: fail instead of downloading.
         progress: called with (file, bytes done, bytes in all) while downloading.
     """
-    known = load_sources()
-    wanted = {s.name for s in known} if sources is None else set(sources)
-    if unknown := wanted - {s.name for s in known}:
-        raise DataError(f"unknown source {sorted(unknown)[0]!r}; known: {', '.join(s.name for s in known)}")
     tables: list[_Table] = []
-    for source in known:
-        if source.name in wanted:
-            ensure(source, raw, offline=offline, progress=progress)
-            tables.append(_read(source, authored if source.name == "authored" else raw))
+    for source in select_sources(sources):
+        ensure(source, raw, offline=offline, progress=progress)
+        tables.append(_read(source, authored if source.name == "authored" else raw))
 
     held_out = HeldOut()
     for text, _ in EXAMPLES:
@@ -212,9 +207,7 @@ def prepare(
         ),
         "sources": entries,
     }
-    (out / "manifest.json").write_text(
-        json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    (out / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return manifest
 
 
@@ -229,8 +222,7 @@ def _entry(table: _Table, kept: list[Row], authored: Path, out: Path) -> dict[st
     source = table.source
     if source.name == "authored":
         files = [
-            {"path": p.name, "sha256": sha256_of(p), "size": p.stat().st_size}
-            for p in sorted(authored.glob("*.jsonl"))
+            {"path": p.name, "sha256": sha256_of(p), "size": p.stat().st_size} for p in sorted(authored.glob("*.jsonl"))
         ]
     else:
         files = [{"path": f.path, "url": f.url, "sha256": f.sha256, "size": f.size} for f in source.files]

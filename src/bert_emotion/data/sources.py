@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -153,15 +153,9 @@ def read_brighter(raw: Path) -> Iterator[Row]:
     for name, split in splits:
         with (raw / f"brighter/{name}/eng.csv").open(encoding="utf-8", newline="") as lines:
             for item in csv.DictReader(lines):
-                foreign = [
-                    n
-                    for n in ("anger", "disgust", "fear", "joy", "sadness", "surprise")
-                    if item.get(n) == "1"
-                ]
+                foreign = [n for n in ("anger", "disgust", "fear", "joy", "sadness", "surprise") if item.get(n) == "1"]
                 label, drop = _map_multi(foreign, EKMAN)
-                yield Row(
-                    text=item["text"].strip(), label=label, foreign=",".join(foreign), split=split, drop=drop
-                )
+                yield Row(text=item["text"].strip(), label=label, foreign=",".join(foreign), split=split, drop=drop)
 
 
 def _sarcasm(text: str, sarcastic: bool, split: Split, kind: str = "") -> Row:
@@ -219,9 +213,7 @@ def read_dair_emotion(raw: Path) -> Iterator[Row]:
 def read_tweeteval_emotion(raw: Path) -> Iterator[Row]:
     """TweetEval emotion: anger, joy, optimism, sadness (benchmark only)."""
     folder = raw / "tweeteval_emotion"
-    names = dict(
-        line.split("\t") for line in (folder / "mapping.txt").read_text(encoding="utf-8").splitlines()
-    )
+    names = dict(line.split("\t") for line in (folder / "mapping.txt").read_text(encoding="utf-8").splitlines())
     splits: tuple[tuple[str, Split], ...] = (("train", "train"), ("val", "dev"), ("test", "test"))
     for name, split in splits:
         texts = (folder / f"{name}_text.txt").read_text(encoding="utf-8").splitlines()
@@ -259,3 +251,16 @@ def load_sources() -> tuple[Source, ...]:
         for name, reader in _READERS.items()
         for entry in (table[name],)
     )
+
+
+def select_sources(names: Iterable[str] | None) -> list[Source]:
+    """The named sources, or all of them, in the order of ``load_sources``.
+
+    Raises:
+        DataError: a name that is none of them.
+    """
+    known = load_sources()
+    wanted = {s.name for s in known} if names is None else set(names)
+    if unknown := wanted - {s.name for s in known}:
+        raise DataError(f"unknown source {sorted(unknown)[0]!r}; known: {', '.join(s.name for s in known)}.")
+    return [s for s in known if s.name in wanted]

@@ -13,7 +13,9 @@ import numpy as np
 
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, size: int) -> np.ndarray:
     """Counts, int64 (size, size): rows are the truth, columns the prediction."""
-    return np.bincount(truth.astype(np.int64) * size + predicted, minlength=size * size).reshape(size, size)
+    cells = truth.astype(np.int64) * size + predicted
+    matrix: np.ndarray = np.bincount(cells, minlength=size * size).reshape(size, size)
+    return matrix
 
 
 def f1_per_label(truth: np.ndarray, predicted: np.ndarray, size: int) -> np.ndarray:
@@ -21,15 +23,15 @@ def f1_per_label(truth: np.ndarray, predicted: np.ndarray, size: int) -> np.ndar
     matrix = confusion_matrix(truth, predicted, size)
     hits = np.diag(matrix).astype(float)
     total = matrix.sum(axis=0) + matrix.sum(axis=1)
-    return np.divide(2 * hits, total, out=np.zeros(size), where=total > 0)
+    f1: np.ndarray = np.divide(2 * hits, total, out=np.zeros(size), where=total > 0)
+    return f1
 
 
-def macro_f1(
-    truth: np.ndarray, predicted: np.ndarray, size: int, labels: Sequence[int] | None = None
-) -> float:
+def macro_f1(truth: np.ndarray, predicted: np.ndarray, size: int, labels: Sequence[int] | None = None) -> float:
     """Mean F1 over `labels` (default: all of the `size` labels)."""
     scores = f1_per_label(truth, predicted, size)
-    return float(scores.mean() if labels is None else scores[list(labels)].mean())
+    chosen = scores if labels is None else scores[list(labels)]
+    return float(chosen.mean())
 
 
 def accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
@@ -53,9 +55,7 @@ def calibration_error(probabilities: np.ndarray, truth: np.ndarray, bins: int = 
     for b in range(bins):
         inside = slot == b
         if inside.any():
-            error += float(inside.mean()) * abs(
-                float(right[inside].mean()) - float(confidence[inside].mean())
-            )
+            error += float(inside.mean()) * abs(float(right[inside].mean()) - float(confidence[inside].mean()))
     return error
 
 

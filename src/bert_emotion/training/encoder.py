@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def new_classifier(encoder: str, vocabulary: Vocabulary | None, max_length: int,
     if model.config.model_type != "bert":
         if vocabulary is not None:
             raise TrainingError(
-                f"{encoder} is a {model.config.model_type!r} encoder; the vocabulary can be trimmed for 'bert' ones only."
+                f"{encoder} is a {model.config.model_type!r} encoder; vocabularies are trimmed for 'bert' only."
             )
         return model
     embeddings = model.bert.embeddings
@@ -101,9 +102,7 @@ def save_classifier(model: Any, tokenizer_json: str, folder: Path, max_length: i
     BERT-specific class would rebuild (and lose) the normalisation.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    half = {
-        name: tensor.detach().to(torch.float16).contiguous() for name, tensor in model.state_dict().items()
-    }
+    half = {name: tensor.detach().to(torch.float16).contiguous() for name, tensor in model.state_dict().items()}
     model.config.dtype = "float16"
     model.save_pretrained(folder, state_dict=half, safe_serialization=True)
     (folder / "tokenizer.json").write_text(tokenizer_json, encoding="utf-8")
@@ -117,16 +116,12 @@ def save_classifier(model: Any, tokenizer_json: str, folder: Path, max_length: i
         "cls_token": "[CLS]",
         "mask_token": "[MASK]",
     }
-    (folder / "tokenizer_config.json").write_text(
-        json.dumps(tokenizer_config, indent=2) + "\n", encoding="utf-8"
-    )
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer_config, indent=2) + "\n", encoding="utf-8")
 
 
 def load_classifier(folder: Path) -> tuple[Any, Tokenizer]:
     """Read back a saved classifier in float32, and its tokenizer with padding off."""
-    model = AutoModelForSequenceClassification.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="sdpa"
-    )
+    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
     return model.eval(), tokenizer
@@ -148,7 +143,7 @@ def pad(ids: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(array), torch.from_numpy(mask)
 
 
-@torch.inference_mode()
+@torch.inference_mode()  # type: ignore[untyped-decorator]
 def logits_of(model: Any, ids: list[list[int]], batch: int = 64, *, bf16: bool = True) -> np.ndarray:
     """Logits, float32 (n, labels), of unpadded ids; sorted by length inside, returned in input order."""
     was_training = model.training
@@ -163,3 +158,14 @@ def logits_of(model: Any, ids: list[list[int]], batch: int = 64, *, bf16: bool =
         out[chosen] = logits.float().numpy()
     model.train(was_training)
     return out
+
+
+def commit() -> str:
+    """Commit of the working tree, with ``-dirty`` where it has changes; ``unknown`` outside a repository."""
+    try:
+        asked = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+        return subprocess.run(
+            asked, capture_output=True, text=True, check=True, cwd=Path(__file__).parent
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,6 +27,7 @@ from bert_emotion.evaluation.metrics import macro_f1, softmax
 from bert_emotion.labels import LABELS
 from bert_emotion.training.encoder import (
     DEFAULT_ENCODER,
+    commit,
     logits_of,
     new_classifier,
     read_tokenizer_json,
@@ -59,9 +59,8 @@ class FinetuneConfig:
     with_public: LoopConfig = field(default_factory=lambda: LoopConfig(epochs=3, seed=14))
 
 
-def authored_rows(prepared: Path, tokenizer: Tokenizer, near_weight: float) -> Rows:
-    """The authored training rows; a "near" second labelling shares the mass with its other label."""
-    table = read_table(prepared, "authored", "train").to_pydict()
+def soft_targets(table: dict[str, list[Any]], near_weight: float) -> np.ndarray:
+    """Targets, float32 (n, 13), of authored rows; a "near" second labelling shares the mass with its other label."""
     targets = np.zeros((len(table["text"]), len(LABELS)), dtype=np.float32)
     for i, (label, second, other) in enumerate(
         zip(table["label"], table["second"], table["second_label"], strict=True)
@@ -70,8 +69,14 @@ def authored_rows(prepared: Path, tokenizer: Tokenizer, near_weight: float) -> R
         targets[i, label] = own
         if own < 1:
             targets[i, other] = 1 - own
+    return targets
+
+
+def authored_rows(prepared: Path, tokenizer: Tokenizer, near_weight: float) -> Rows:
+    """The authored training rows."""
+    table = read_table(prepared, "authored", "train").to_pydict()
     weights = np.asarray(table["weight"], dtype=np.float32)
-    return Rows(token_ids(tokenizer, table["text"]), targets, weights)
+    return Rows(token_ids(tokenizer, table["text"]), soft_targets(table, near_weight), weights)
 
 
 def agreed_rows(
@@ -117,23 +122,8 @@ def dev_scorer(prepared: Path, tokenizer: Tokenizer) -> Callable[[Any], float]:
 
 def build_vocabulary(config: FinetuneConfig, prepared: Path) -> Vocabulary:
     """Trim the encoder's vocabulary by the training texts of the named sources."""
-    texts = (
-        t
-        for s in config.vocabulary_sources
-        for t in read_table(prepared, s, "train").column("text").to_pylist()
-    )
+    texts = (t for s in config.vocabulary_sources for t in read_table(prepared, s, "train").column("text").to_pylist())
     return trim(read_tokenizer_json(config.encoder), texts, config.vocabulary_size, config.max_length)
-
-
-def commit() -> str:
-    """Commit of the working tree, with ``-dirty`` where it has changes; ``unknown`` outside a repository."""
-    try:
-        asked = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-        return subprocess.run(
-            asked, capture_output=True, text=True, check=True, cwd=Path(__file__).parent
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def finetune(
@@ -172,6 +162,7 @@ def finetune(
     )
     record = {
         "recipe": "finetune",
+        "sources": list(dict.fromkeys(["authored", *config.public_sources, *config.vocabulary_sources])),
         "config": asdict(config),
         "commit": commit(),
         "data_manifest_sha256": data_hash,

@@ -138,7 +138,7 @@ def fit(
         saved = torch.load(checkpoint, weights_only=True)
         if json.loads(saved["key"]) != key:
             raise TrainingError(
-                f"{checkpoint} belongs to another run (its settings or rows differ). Choose another folder or remove it."
+                f"{checkpoint} belongs to a run of other settings or rows. Choose another folder or remove it."
             )
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
@@ -173,9 +173,7 @@ def fit(
                 targets = targets * (1 - config.label_smoothing) + config.label_smoothing / targets.shape[1]
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 logits = model(input_ids=input_ids, attention_mask=mask).logits
-            loss = soft_cross_entropy(
-                logits, targets, torch.from_numpy(rows.weights[chosen]), config.temperature
-            )
+            loss = soft_cross_entropy(logits, targets, torch.from_numpy(rows.weights[chosen]), config.temperature)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
             optimizer.step()

@@ -102,9 +102,7 @@ def _pipeline(tokenizer: Tokenizer) -> None:
             normalizers.NFKC(),  # full-width and styled letters become plain ones
             *(normalizers.Replace(Regex(pattern), content) for pattern, content in EMOTICONS),
             normalizers.Replace(Regex(f"[{_FOLDED}]"), ""),
-            normalizers.BertNormalizer(
-                clean_text=True, handle_chinese_chars=True, strip_accents=True, lowercase=True
-            ),
+            normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=True, lowercase=True),
             # three or more equal characters become two: "soooo!!!!" and "soo!!" are one text
             normalizers.Replace(Regex(r"([^\s\d])(?=\1\1)"), ""),
         ]
@@ -129,7 +127,7 @@ def count_pieces(base: Tokenizer, texts: Iterable[str], batch: int = 10_000) -> 
         if len(chunk) >= batch:
             flush()
     flush()
-    return Counter({base.id_to_token(i): n for i, n in counts.items()})
+    return Counter({str(base.id_to_token(i)): n for i, n in counts.items()})
 
 
 def trim(base_json: str, texts: Iterable[str], size: int, max_length: int) -> Vocabulary:

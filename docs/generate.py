@@ -1,0 +1,117 @@
+"""Write every generated passage of the documentation, or check that none has drifted.
+
+``python docs/generate.py`` writes, ``--check`` fails on drift. A passage stands between
+``<!-- generated: NAME -->`` and ``<!-- end -->``. Figures come from the shipped model's manifest and from
+``reports/<model>/benchmark.json`` (written by ``bert-emotion bench --pipeline --out …``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bert_emotion import EmotionClassifier, artifact
+from bert_emotion.evaluation.benchmark import render
+from bert_emotion.export.card import results_table, runtime_megabytes
+
+ROOT = Path(__file__).parents[1]
+FILES = ("README.md", "MODELS.md", "docs/cli.md", "docs/model.md")
+COMMANDS = (
+    "predict", "info", "verify", "evaluate", "bench", "data download", "data prepare", "model train", "model package",
+)  # fmt: skip
+_PASSAGE = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+MODEL = artifact.find_model(None)
+MANIFEST = artifact.read_manifest(MODEL)
+REPORT = ROOT / "reports" / MODEL.name / "benchmark.json"
+
+
+def _benchmark() -> dict:
+    return json.loads(REPORT.read_text(encoding="utf-8"))
+
+
+def _command(*arguments: str, stdin: str = "") -> str:
+    environment = {"COLUMNS": "110", "TERM": "dumb", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+    program = Path(sys.executable).with_name("bert-emotion")
+    done = subprocess.run(
+        [program, *arguments], input=stdin, capture_output=True, text=True, check=True, env=environment, cwd=ROOT
+    )
+    return "\n".join(line.rstrip() for line in done.stdout.rstrip().splitlines())
+
+
+def headline() -> str:
+    """The one line of figures."""
+    test, figures = MANIFEST["metrics"]["authored test"], _benchmark()
+    p50 = figures["runtimes"]["ours"]["p50_ms"]
+    machine = figures["machine"].partition(",")[0]
+    return (
+        f"**{runtime_megabytes(MANIFEST):.1f} MB · {p50:.1f} ms per short text on one core ({machine}) · macro-F1 "
+        f"{test['macro_f1']:.3f} over 13 labels on {test['rows']} held-out texts · "
+        f"{MANIFEST['examples_passed']} of the 13 example sentences**"
+    )
+
+
+def first_run() -> str:
+    """The command line and the API with what they print."""
+    said = _command("predict", stdin="you came back!\n")
+    [prediction] = EmotionClassifier().predict(["i love you"])
+    shown = f"{prediction!r}"
+    shown = re.sub(r"score=([0-9.]+)", lambda m: f"score={float(m.group(1)):.3f}", shown)
+    return (
+        f'```console\n$ echo "you came back!" | bert-emotion\n{said}\n```\n\n'
+        "```python\nfrom bert_emotion import EmotionClassifier\n\nclassify = EmotionClassifier()\n"
+        f'classify.predict(["i love you"])[0]\n# {shown}\n```'
+    )
+
+
+def examples() -> str:
+    """The 13 example sentences."""
+    return "```console\n$ bert-emotion evaluate --examples\n" + _command("evaluate", "--examples") + "\n```"
+
+
+def results() -> str:
+    """One line a held-out set."""
+    return results_table(MANIFEST["metrics"])
+
+
+def benchmark() -> str:
+    """The benchmark table."""
+    return render(_benchmark())
+
+
+def usage() -> str:
+    """The help text of every command."""
+    parts = []
+    for command in COMMANDS:
+        parts.append(f"## {command}\n\n```text\n{_command(*command.split(), '--help')}\n```")
+    return "\n\n".join(parts)
+
+
+PASSAGES: dict[str, Callable[[], str]] = {
+    f.__name__: f for f in (headline, first_run, examples, results, benchmark, usage)
+}
+
+
+def main() -> int:
+    """Write or check; returns the exit code."""
+    drifted = []
+    for name in FILES:
+        path = ROOT / name
+        before = path.read_text(encoding="utf-8")
+        after = _PASSAGE.sub(lambda m: m.group(1) + PASSAGES[m.group(2)]() + "\n" + m.group(3), before)
+        if after != before:
+            drifted.append(name)
+            if "--check" not in sys.argv:
+                path.write_text(after, encoding="utf-8")
+    if drifted and "--check" in sys.argv:
+        sys.stderr.write(f"{', '.join(drifted)} drifted. Run: python docs/generate.py\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

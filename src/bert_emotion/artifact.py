@@ -1,0 +1,170 @@
+"""Find, read and verify a model folder.
+
+A model folder is a Hugging Face one (``config.json``, ``tokenizer.json``, ``onnx/model_quantized.onnx``;
+``model.safetensors`` where it is meant for training too) plus ``manifest.json``. What the runtime must know
+(longest input, calibration temperature, confidence threshold) stands in ``config.json`` under
+``bert_emotion``, so the model carries its own settings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bert_emotion.errors import ModelError
+from bert_emotion.labels import LABELS
+
+SHIPPED = Path(__file__).with_name("models")
+DEFAULT_MODEL = "base-v1"
+
+CONFIG = "config.json"
+TOKENIZER = "tokenizer.json"
+ONNX = "onnx/model_quantized.onnx"
+MANIFEST = "manifest.json"
+RUNTIME_FILES = (CONFIG, TOKENIZER, ONNX, MANIFEST)
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The settings that a model brings along.
+
+    Attributes:
+        folder: where it lies.
+        name: name with version, for example ``base-v1``.
+        labels: label names in id order, as the network's outputs are.
+        max_length: longest input in tokens, the two special tokens included; longer texts are read in windows.
+        temperature: divides the logits before the softmax (calibration fitted on dev), > 0.
+        threshold: confidence below which ``reason`` says ``low_confidence`` (fitted on dev), 0-1.
+    """
+
+    folder: Path
+    name: str
+    labels: tuple[str, ...]
+    max_length: int
+    temperature: float
+    threshold: float
+
+    @property
+    def onnx_path(self) -> Path:
+        """The int8 network."""
+        return self.folder / ONNX
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """Vocabulary and normalisation."""
+        return self.folder / TOKENIZER
+
+
+def shipped_models() -> list[str]:
+    """Names of the models inside the installed package."""
+    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONFIG}"))
+
+
+def find_model(model: str | Path | None) -> Path:
+    """Folder of a model: None is the default one, a name is a shipped one, anything else a folder.
+
+    Raises:
+        ModelError: nothing of that name, or a folder that lacks a file.
+    """
+    name = DEFAULT_MODEL if model is None else str(model)
+    folder = SHIPPED / name
+    if not (folder / CONFIG).is_file():
+        # "base" finds "base-v1": the newest of that tier
+        tier = [found for found in shipped_models() if found.rpartition("-v")[0] == name]
+        newest = max(tier, key=lambda found: int(found.rpartition("-v")[2]), default=None)
+        folder = SHIPPED / newest if newest else Path(name).expanduser()
+    if not folder.is_dir():
+        raise ModelError(
+            f"no model {name!r}: it is neither a folder nor a shipped model ({', '.join(shipped_models()) or 'none'})."
+        )
+    missing = [file for file in RUNTIME_FILES if not (folder / file).is_file()]
+    if missing:
+        raise ModelError(f"{folder} lacks {', '.join(missing)}; a model folder holds {', '.join(RUNTIME_FILES)}.")
+    return folder
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} is not valid JSON ({error}). Restore it from where the model came from.") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} holds a {type(content).__name__}, expected an object.")
+    return content
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Content of ``manifest.json``."""
+    return _read_json(folder / MANIFEST)
+
+
+def load_config(model: str | Path | None = None) -> ModelConfig:
+    """Settings of a model; the files' sizes are checked, and a folder that is not ours is verified by sha256.
+
+    Raises:
+        ModelError: missing, malformed or altered files, labels other than the 13, another format.
+    """
+    folder = find_model(model)
+    content = _read_json(folder / CONFIG)
+    settings = content.get("bert_emotion")
+    if not isinstance(settings, dict) or settings.get("format") != FORMAT:
+        raise ModelError(
+            f"{folder / CONFIG} has no 'bert_emotion' settings of format {FORMAT}; export the model again."
+        )
+    names = content.get("id2label")
+    labels = tuple(names[str(i)] for i in range(len(names))) if isinstance(names, dict) else ()
+    if labels != LABELS:
+        raise ModelError(f"{folder / CONFIG} names the labels {list(labels)}, expected {list(LABELS)}.")
+    try:
+        config = ModelConfig(
+            folder=folder,
+            name=str(settings["name"]),
+            labels=labels,
+            max_length=int(settings["max_length"]),
+            temperature=float(settings["temperature"]),
+            threshold=float(settings["threshold"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{folder / CONFIG}: bad 'bert_emotion' settings ({error!r}); export the model again."
+        ) from error
+    if config.max_length < 8 or not config.temperature > 0 or not 0 <= config.threshold <= 1:
+        raise ModelError(f"{folder / CONFIG}: max_length, temperature or threshold is out of range.")
+    verify(folder, hashes=folder.parent != SHIPPED)
+    return config
+
+
+def verify(folder: Path, *, hashes: bool = True) -> list[str]:
+    """Check every runtime file against the manifest; returns the names that were checked.
+
+    Files of the manifest that only training needs are checked where they are there.
+
+    Args:
+        folder: model folder.
+        hashes: compare sha256 too, not only sizes.
+
+    Raises:
+        ModelError: naming the first file that differs.
+    """
+    files = read_manifest(folder).get("files")
+    if not isinstance(files, dict) or not set(RUNTIME_FILES) - {MANIFEST} <= set(files):
+        raise ModelError(f"{folder / MANIFEST} does not list {', '.join(RUNTIME_FILES[:-1])}; export the model again.")
+    checked = []
+    for name, entry in files.items():
+        path = folder / name
+        if not path.is_file():
+            if name in RUNTIME_FILES:
+                raise ModelError(f"{path} is missing.")
+            continue
+        if path.stat().st_size != entry["size"]:
+            raise ModelError(
+                f"{path} has {path.stat().st_size} bytes, the manifest says {entry['size']}: it was altered."
+            )
+        if hashes and hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
+            raise ModelError(f"{path} does not have the sha256 of the manifest: it was altered. Restore the model.")
+        checked.append(name)
+    return checked

@@ -1,0 +1,98 @@
+"""``bert-emotion info``, ``verify`` and ``model …``: look at a model, check it, build the shipped ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bert_emotion import artifact
+from bert_emotion.cli.predict import Model
+from bert_emotion.cli.progress import training_bars
+from bert_emotion.errors import require
+from bert_emotion.labels import Emotion
+
+app = typer.Typer(help="Build the shipped models: train, then package.", no_args_is_help=True)
+
+Prepared = Annotated[Path, typer.Option(help="Tables that `bert-emotion data prepare` wrote.")]
+
+
+def info(
+    model: Model = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole manifest as JSON.")] = False,
+) -> None:
+    """Show a model: size, labels, data and licences, scores."""
+    config = artifact.load_config(model)
+    manifest = artifact.read_manifest(config.folder)
+    if as_json:
+        typer.echo(json.dumps(manifest, ensure_ascii=False, indent=2))
+        return
+    size = sum((config.folder / name).stat().st_size for name in artifact.RUNTIME_FILES) / 1e6
+    lines = [
+        ("model", config.name),
+        ("folder", str(config.folder)),
+        ("size", f"{size:.1f} MB, {manifest.get('parameters', 0) / 1e6:.1f} M parameters, int8"),
+        ("window", f"{config.max_length} tokens; longer texts are read in sentence windows"),
+        ("labels", " ".join(f"{e.emoji} {e.label}" for e in Emotion)),
+        ("threshold", f"{config.threshold:.2f}; below it an answer carries low_confidence"),
+        ("licence", str(manifest.get("licence", "unknown"))),
+    ]
+    lines += [("data", f"{name} ({entry['licence']})") for name, entry in manifest.get("sources", {}).items()]
+    for name, m in manifest.get("metrics", {}).items():
+        figures = [
+            f"{key.replace('_', ' ')} {m[key]:.3f}" for key in ("accuracy", "macro_f1", "sarcastic_f1") if key in m
+        ]
+        lines.append(("score", f"{name}: {', '.join(figures)} ({m['rows']} texts)"))
+    if "examples_passed" in manifest:
+        lines.append(("examples", f"{manifest['examples_passed']} of 13"))
+    for key, value in lines:
+        typer.echo(f"{key:<10} {value}")
+
+
+def verify(model: Model = None) -> None:
+    """Check every file of a model against the sha256 of its manifest."""
+    folder = artifact.find_model(model)
+    for name in artifact.verify(folder):
+        typer.echo(f"ok  {name}")
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="Model folder to write.")] = Path("runs/finetune/model"),
+    run: Annotated[Path, typer.Option(help="Folder of checkpoints; an interrupted run goes on.")] = Path(
+        "runs/finetune"
+    ),
+    prepared: Prepared = Path("data/prepared"),
+    encoder: Annotated[
+        str, typer.Option(help="Encoder folder or hub name.")
+    ] = "sentence-transformers/all-MiniLM-L6-v2",
+) -> None:
+    """Fine-tune the encoder on the authored text and the public rows a first model agrees with."""
+    for library in ("torch", "transformers", "pyarrow", "emoji"):
+        require(library, "train")
+    from bert_emotion.training.finetune import FinetuneConfig, finetune
+
+    with training_bars() as progress:
+        record = finetune(prepared, run, out, FinetuneConfig(encoder=encoder), progress)
+    typer.echo(f"{out}: stage {record['chosen']}, authored dev macro-F1 {record['dev_macro_f1']:.4f}")
+
+
+@app.command()
+def package(
+    trained: Annotated[Path, typer.Argument(help="Folder that training wrote.")],
+    out: Annotated[Path, typer.Argument(help="Model folder to write; its name is the model's name.")],
+    prepared: Prepared = Path("data/prepared"),
+) -> None:
+    """Export to int8 ONNX, check against the trained weights, calibrate, evaluate, write manifest and card."""
+    for library in ("torch", "transformers", "onnx", "pyarrow"):
+        require(library, "export")
+    from bert_emotion.export.package import package as run
+
+    manifest = run(trained, prepared, out, name=out.name, say=lambda line: typer.echo(line, err=True))
+    test = manifest["metrics"]["authored test"]
+    typer.echo(
+        f"{out}: authored test macro-F1 {test['macro_f1']:.4f}, examples {manifest['examples_passed']}/13, "
+        f"int8 keeps {manifest['parity']['int8_equal_labels']:.2%} of the labels"
+    )

@@ -1,0 +1,110 @@
+"""The held-out sets, each as texts, truth and the way it is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bert_emotion.data.prepare import read_table
+from bert_emotion.data.sources import NO_LABEL, Split
+from bert_emotion.evaluation.metrics import (
+    accuracy,
+    bootstrap_interval,
+    calibration_error,
+    confusion_matrix,
+    f1_per_label,
+    macro_f1,
+)
+from bert_emotion.labels import LABELS, Emotion
+
+Predict = Callable[[list[str]], np.ndarray]
+"""Texts to probabilities (n, 13)."""
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """A held-out set.
+
+    Attributes:
+        name: what it is called in reports.
+        texts: the texts.
+        truth: label ids, int64 (n,); in a sarcasm set ``NO_LABEL`` means "not Sarcasm".
+        labels: ids that occur in the set; macro-F1 is their mean.
+        binary: scored as Sarcasm against the rest.
+    """
+
+    __test__ = False  # not a pytest class
+
+    name: str
+    texts: list[str]
+    truth: np.ndarray
+    labels: list[int]
+    binary: bool = False
+
+
+_SETS: dict[str, tuple[str, Split, bool]] = {
+    "authored dev": ("authored", "dev", False),
+    "authored test": ("authored", "test", False),
+    "GoEmotions test (12 labels)": ("goemotions", "test", False),
+    "iSarcasmEval test": ("isarcasmeval", "test", True),
+    "BRIGHTER English dev": ("brighter", "test", False),
+}
+
+
+def load(prepared: Path, name: str, *, long: bool | None = None) -> TestSet:
+    """One held-out set; rows without a single label among the 13 are left out.
+
+    Args:
+        prepared: output of the data step.
+        name: a name of ``names()``.
+        long: authored rows only: True for the long files, False for the others, None for all.
+    """
+    source, split, binary = _SETS[name]
+    table = read_table(prepared, source, split).to_pydict()
+    rows = [
+        i
+        for i, (label, group) in enumerate(zip(table["label"], table["group"], strict=True))
+        if (binary or label != NO_LABEL) and (long is None or group.startswith("long") == long)
+    ]
+    truth = np.asarray([table["label"][i] for i in rows], dtype=np.int64)
+    labels = [int(Emotion.SARCASM)] if binary else sorted(set(truth.tolist()))
+    suffix = "" if long is None else " (long texts)" if long else " (sentences)"
+    return TestSet(name + suffix, [table["text"][i] for i in rows], truth, labels, binary)
+
+
+def score(probabilities: np.ndarray, test: TestSet) -> dict[str, Any]:
+    """All figures of one set: accuracy, macro-F1 with 95 % intervals, per label, calibration."""
+    predicted = probabilities.argmax(axis=1)
+    if test.binary:
+        said, is_so = predicted == Emotion.SARCASM, test.truth == Emotion.SARCASM
+        hits = int((said & is_so).sum())
+        precision, recall = hits / max(1, int(said.sum())), hits / max(1, int(is_so.sum()))
+        sarcastic_f1 = 2 * hits / max(1, int(said.sum() + is_so.sum()))
+        return {"rows": len(test.texts), "sarcastic_f1": sarcastic_f1, "precision": precision, "recall": recall}
+    size = len(LABELS)
+    f1 = f1_per_label(test.truth, predicted, size)
+    interval = bootstrap_interval(test.truth, predicted, size)
+    return {
+        "rows": len(test.texts),
+        "accuracy": accuracy(test.truth, predicted),
+        "accuracy_95": interval["accuracy"],
+        "macro_f1": macro_f1(test.truth, predicted, size, test.labels),
+        "macro_f1_95": interval["macro_f1"],
+        "ece": calibration_error(probabilities, test.truth),
+        "per_label_f1": {LABELS[i]: float(f1[i]) for i in test.labels},
+        "confusion": confusion_matrix(test.truth, predicted, size).tolist(),
+    }
+
+
+def evaluate(predict: Predict, prepared: Path, *, split: Split = "test") -> dict[str, Any]:
+    """Figures of every held-out set of `split` (``"dev"``: only the authored dev rows)."""
+    if split == "dev":
+        tests = [load(prepared, "authored dev"), load(prepared, "authored dev", long=True)]
+    else:
+        tests = [load(prepared, "authored test"), load(prepared, "authored test", long=True)]
+        tests += [load(prepared, name) for name in _SETS if not name.startswith("authored")]
+    return {test.name: score(predict(test.texts), test) for test in tests}

@@ -1,0 +1,125 @@
+"""The teacher: a large sentence encoder fine-tuned on the authored text, and its answers for many texts.
+
+The teacher is never shipped. Its logits are computed once, in resumable chunks, and every student learns
+from the same file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoModel
+
+from bert_emotion.data.prepare import manifest_hash, read_table
+from bert_emotion.evaluation.metrics import macro_f1
+from bert_emotion.labels import LABELS
+from bert_emotion.training.encoder import commit, find_encoder, logits_of, read_tokenizer_json, token_ids
+from bert_emotion.training.finetune import Progress, soft_targets
+from bert_emotion.training.loop import LoopConfig, Rows, fit
+from bert_emotion.training.vocabulary import all_emoji
+
+_EMOJI_WORDS = all_emoji()
+_EMOJI = re.compile("[" + "".join(_EMOJI_WORDS) + "]")
+
+
+def spell_emoji(text: str) -> str:
+    """Emoji as their names: a published vocabulary knows no emoji, but it knows the words."""
+    return _EMOJI.sub(lambda match: f" {_EMOJI_WORDS[match.group()]} ", text)
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """The recipe of the teacher (FACTS of the field: two epochs are enough, the second still gains)."""
+
+    encoder: str = "sentence-transformers/all-mpnet-base-v2"
+    max_length: int = 192
+    near_weight: float = 0.75
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(epochs=2, learning_rate=4e-5, label_smoothing=0.05, dev_every=1.0)
+    )
+
+
+class SentenceClassifier(torch.nn.Module):  # type: ignore[misc]
+    """Any encoder, mean pooling over the tokens (as sentence encoders are trained), and a linear head."""
+
+    def __init__(self, encoder: str) -> None:
+        super().__init__()
+        self.encoder = AutoModel.from_pretrained(find_encoder(encoder), dtype=torch.float32)
+        self.dropout = torch.nn.Dropout(0.1)
+        self.head = torch.nn.Linear(self.encoder.config.hidden_size, len(LABELS))
+        self.config = SimpleNamespace(num_labels=len(LABELS))
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> SimpleNamespace:
+        """Logits (batch, 13) as ``.logits``."""
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
+        pooled = (hidden * mask).sum(1) / mask.sum(1).clamp_min(1)
+        return SimpleNamespace(logits=self.head(self.dropout(pooled)))
+
+
+def _tokenizer(config: TeacherConfig) -> Tokenizer:
+    tokenizer = Tokenizer.from_str(read_tokenizer_json(config.encoder))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(config.max_length)
+    return tokenizer
+
+
+def train_teacher(prepared: Path, run: Path, config: TeacherConfig, progress: Progress | None = None) -> dict[str, Any]:
+    """Fine-tune the teacher; its best weights stay in ``run/fit/best.pt``. An interrupted run goes on."""
+    tokenizer = _tokenizer(config)
+    torch.manual_seed(config.loop.seed)
+    model = SentenceClassifier(config.encoder)
+    table = read_table(prepared, "authored", "train").to_pydict()
+    ids = token_ids(tokenizer, [spell_emoji(t) for t in table["text"]])
+    rows = Rows(ids, soft_targets(table, config.near_weight), np.asarray(table["weight"], dtype=np.float32))
+    dev = read_table(prepared, "authored", "dev").to_pydict()
+    dev_ids = token_ids(tokenizer, [spell_emoji(t) for t in dev["text"]])
+    truth = np.asarray(dev["label"])
+    report = (lambda *args: progress("teacher", *args)) if progress else None
+    result = fit(
+        model,
+        rows,
+        config.loop,
+        run / "fit",
+        lambda m: macro_f1(truth, logits_of(m, dev_ids).argmax(1), len(LABELS)),
+        progress=report,
+    )
+    record = {"config": asdict(config), "data_manifest_sha256": manifest_hash(prepared), "commit": commit(), **result}
+    (run / "teacher.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return record
+
+
+def label_texts(
+    texts: list[str],
+    run: Path,
+    config: TeacherConfig,
+    out: Path,
+    *,
+    chunk: int = 4096,
+    progress: Callable[[int, int], None],
+) -> np.ndarray:
+    """The teacher's logits for `texts`, float32 (n, 13); chunks already below `out` are not computed again."""
+    out.mkdir(parents=True, exist_ok=True)
+    pending = [start for start in range(0, len(texts), chunk) if not (out / f"{start:08d}.npy").exists()]
+    if pending:
+        tokenizer = _tokenizer(config)
+        model = SentenceClassifier(config.encoder)
+        model.load_state_dict(torch.load(run / "fit" / "best.pt", weights_only=True))
+        model.eval()
+        for start in pending:
+            ids = token_ids(tokenizer, [spell_emoji(t) for t in texts[start : start + chunk]])
+            partial = out / f"{start:08d}.part.npy"
+            np.save(partial, logits_of(model, ids).astype(np.float16))
+            partial.rename(out / f"{start:08d}.npy")
+            progress(start + len(ids), len(texts))
+    parts = [np.load(out / f"{start:08d}.npy") for start in range(0, len(texts), chunk)]
+    return np.concatenate(parts).astype(np.float32)

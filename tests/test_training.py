@@ -1,0 +1,238 @@
+"""Training and export on a toy encoder: real steps, real files, seconds instead of minutes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the train extra")
+pytest.importorskip("transformers", reason="needs the train extra")
+pytest.importorskip("emoji", reason="needs the train extra")
+pytest.importorskip("onnx", reason="needs the export extra")
+
+from tokenizers import Tokenizer
+
+from bert_emotion import EmotionClassifier, ExportError, TrainingError
+from bert_emotion.data.prepare import SPLIT_SEED, _write
+from bert_emotion.data.sources import Row
+from bert_emotion.export.package import package
+from bert_emotion.labels import LABELS
+from bert_emotion.training import encoder, finetune, vocabulary
+from bert_emotion.training.loop import LoopConfig, Rows, batches_of, fit
+
+pytestmark = [
+    pytest.mark.torch,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
+]
+WORDS = (
+    "sad",
+    "angry",
+    "love",
+    "wow",
+    "scared",
+    "happy",
+    "table",
+    "gross",
+    "shame",
+    "guilty",
+    "confused",
+    "want",
+    "sure",
+)
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT encoder folder with one layer and a character-and-word vocabulary."""
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("encoder")
+    letters = "abcdefghijklmnopqrstuvwxyz.!?',"
+    pieces = [*vocabulary.SPECIAL, *WORDS, "i", "am", "the", "lonely", *letters, *(f"##{c}" for c in letters)]
+    vocab = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
+    (folder / "tokenizer.json").write_text(
+        json.dumps({"model": {"type": "WordPiece", "vocab": vocab}}), encoding="utf-8"
+    )
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocab),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tables like those of the data step, of texts that a toy can learn."""
+    folder = tmp_path_factory.mktemp("prepared")
+    rng = np.random.default_rng(SPLIT_SEED)
+
+    def rows(n: int, split: str) -> list[Row]:
+        labels = rng.integers(0, 13, n)
+        return [
+            Row(f"i am {'the ' * int(rng.integers(0, 4))}{WORDS[i]}", int(i), split=split, group="a") for i in labels
+        ]
+
+    authored = rows(300, "train") + rows(60, "dev") + rows(60, "test")
+    authored += [Row("the happy table. " * 30, 5, split="test", group="long")]
+    _write(authored, folder / "authored.parquet")
+    entry = {"home": "here", "revision": "1", "licence": "Apache-2.0", "content_sha256": "0"}
+    for name in ("goemotions", "isarcasmeval", "brighter"):
+        _write(rows(60, "train") + rows(20, "test"), folder / f"{name}.parquet")
+    sources = dict.fromkeys(("authored", "goemotions"), entry)
+    (folder / "manifest.json").write_text(json.dumps({"sources": sources}), encoding="utf-8")
+    return folder
+
+
+def config_for(toy: Path, epochs: float = 12) -> finetune.FinetuneConfig:
+    loop = LoopConfig(epochs=epochs, learning_rate=3e-3, batch=16, dev_every=1)
+    return finetune.FinetuneConfig(
+        encoder=str(toy),
+        vocabulary_size=100_000,
+        vocabulary_sources=("authored",),
+        public_sources=("goemotions",),
+        max_length=32,
+        authored_only=loop,
+        with_public=loop,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(toy: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("run")
+    told: list[str] = []
+    record = finetune.finetune(prepared, run, run / "model", config_for(toy), lambda stage, *_: told.append(stage))
+    assert set(told) == {"authored-only", "with-public"}
+    assert record["dev_macro_f1"] > 0.9
+    assert record["public"]["goemotions"]["kept"] > 20
+    return run / "model"
+
+
+def test_the_record_says_how_the_model_came_about(trained: Path) -> None:
+    record = json.loads((trained / "training.json").read_text(encoding="utf-8"))
+    assert record["config"]["authored_only"]["epochs"] == 12
+    assert record["sources"] == ["authored", "goemotions"]
+    assert len(record["data_manifest_sha256"]) == 64
+    assert record["commit"]
+    assert record["versions"]["torch"]
+
+
+def test_packaged_model_agrees_with_the_pipeline_on_the_same_folder(
+    trained: Path, prepared: Path, tmp_path: Path
+) -> None:
+    from transformers import pipeline
+
+    manifest = package(trained, prepared, tmp_path / "toy-v1", name="toy-v1")
+    assert manifest["parity"]["fp32_max_difference"] < 1e-4
+    assert {"model.safetensors", "tokenizer.json", "onnx/model_quantized.onnx"} <= set(manifest["files"])
+    card = (tmp_path / "toy-v1/README.md").read_text(encoding="utf-8")
+    assert "toy-v1" in card
+    assert "😏 Sarcasm" in card
+    ours = EmotionClassifier(tmp_path / "toy-v1")
+    theirs = pipeline("text-classification", model=str(tmp_path / "toy-v1"), device="cpu")
+    texts = ["i am happy", "I AM SCARED", "i am the the guilty 😭"]
+
+    def shape(answer):
+        if isinstance(answer, list):
+            return [shape(item) for item in answer]
+        return sorted(answer)
+
+    assert [a["label"] for a in ours(texts)] == [a["label"] for a in theirs(texts)]
+    for arguments in ({}, {"top_k": None}, {"top_k": 1}, {"top_k": 3}):
+        assert shape(ours(texts, **arguments)) == shape(theirs(texts, **arguments))
+        assert shape(ours(texts[0], **arguments)) == shape(theirs(texts[0], **arguments))
+    stream = theirs(t for t in texts)
+    assert [a["label"] for a in stream] == [a["label"] for a in ours(t for t in texts)]
+
+
+def test_a_lossy_export_is_refused_and_leaves_nothing(
+    trained: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bert_emotion.export.package.INT8_MAX_LOSS", -1.0)
+    with pytest.raises(ExportError, match="int8 loses"):
+        package(trained, prepared, tmp_path / "toy-v1", name="toy-v1")
+    assert not list(tmp_path.iterdir())
+
+
+def _rows() -> Rows:
+    rng = np.random.default_rng(0)
+    ids = [[2, *rng.integers(5, 18, rng.integers(1, 9)).tolist(), 3] for _ in range(90)]
+    targets = np.eye(13, dtype=np.float32)[[row[1] - 5 for row in ids]]
+    return Rows(ids, targets, np.ones(len(ids), dtype=np.float32))
+
+
+def _fit(toy: Path, run: Path, stop_at: int | None = None):
+    class StoppedError(Exception):
+        pass
+
+    def progress(step: int, *_: object) -> None:
+        if step == stop_at:
+            raise StoppedError
+
+    model = encoder.new_classifier(str(toy), None, 32, seed=1)
+    loop = LoopConfig(epochs=4, batch=8, learning_rate=1e-3, checkpoint_seconds=0, dev_every=100)
+    try:
+        fit(model, _rows(), loop, run, lambda m: 0.5, progress=progress)
+    except StoppedError:
+        return None
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def test_an_interrupted_run_ends_where_an_unbroken_one_does(toy: Path, tmp_path: Path) -> None:
+    unbroken = _fit(toy, tmp_path / "a")
+    assert _fit(toy, tmp_path / "b", stop_at=20) is None
+    resumed = _fit(toy, tmp_path / "b")
+    assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken)
+
+
+def test_a_checkpoint_of_another_run_is_refused(toy: Path, tmp_path: Path) -> None:
+    _fit(toy, tmp_path, stop_at=5)
+    model = encoder.new_classifier(str(toy), None, 32, seed=1)
+    with pytest.raises(TrainingError, match="other settings or rows"):
+        fit(model, _rows(), LoopConfig(epochs=9), tmp_path, lambda m: 0.0)
+
+
+def test_batches_hold_every_row_once_and_lengths_together() -> None:
+    lengths = [i % 37 for i in range(1000)]
+    batches = batches_of(lengths, 16, seed=1, epoch=0)
+    assert sorted(i for b in batches for i in b) == list(range(1000))
+    assert batches == batches_of(lengths, 16, seed=1, epoch=0)
+    assert batches != batches_of(lengths, 16, seed=1, epoch=1)
+    assert max(max(lengths[i] for i in b) - min(lengths[i] for i in b) for b in batches) < 8
+
+
+def test_trimmed_vocabulary_reads_emoji_emoticons_and_chat(toy: Path) -> None:
+    built = vocabulary.trim((toy / "tokenizer.json").read_text(encoding="utf-8"), ["i am lonely, sure"] * 3, 10_000, 16)
+    tokenizer = Tokenizer.from_str(built.tokenizer_json)
+
+    def tokens(text: str) -> list[str]:
+        return tokenizer.encode(text, add_special_tokens=False).tokens
+
+    assert tokens("😭😭 i") == ["😭", "😭", "i"]
+    assert tokens("😭😭😭😭") == ["😭", "😭"]
+    assert tokens("👍🏽") == ["👍"]
+    assert tokens("❤️") == tokens("<3") == ["❤"]
+    assert tokens("ngl :(") == ["ngl", "🙁"]
+    assert tokens("sure /s") == ["sure", vocabulary.SARCASM_TAG]
+    assert tokens("SOOOOO") == tokens("soo")
+    assert tokens("ｌｏｎｅｌｙ") == ["lonely"]
+    assert len(tokenizer.encode("i " * 50).ids) == 16
+    table = np.arange(200, dtype=np.float32).reshape(-1, 2)
+    assert built.embed(table).shape == (len(built.start), 2)
+    assert sum(c in json.loads(built.tokenizer_json)["model"]["vocab"] for c in vocabulary.all_emoji()) > 300
+
+
+def test_soft_targets_share_a_near_label() -> None:
+    table = {"text": ["a", "b"], "label": [2, 3], "second": ["near", "agree"], "second_label": [5, -1]}
+    targets = finetune.soft_targets(table, 0.75)
+    assert targets[0, [2, 5]].tolist() == [0.75, 0.25]
+    assert targets.sum(1).tolist() == [1, 1]
+    assert targets.shape == (2, len(LABELS))
