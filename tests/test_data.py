@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("pyarrow")
 
-from bert_emotion import DataError
+from bert_emotion import DataError, artifact
 from bert_emotion.data import download, prepare, sources
 from bert_emotion.data.keys import near_keys, normalise
 from bert_emotion.labels import EXAMPLES, Emotion
@@ -98,7 +98,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     lines = [{"text": t, "label": label} for t, label in (("one", "Fear"), ("two", "Anger"), ("a fine day", "Love"))]
     (authored / "mine.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
     files = tuple(
-        sources.SourceFile(f"goemotions/{p.name}", p.as_uri(), download.sha256_of(p), p.stat().st_size)
+        sources.SourceFile(f"goemotions/{p.name}", p.as_uri(), artifact.sha256_of(p), p.stat().st_size)
         for p in sorted(go.iterdir())
     )
     known = {s.name: s for s in sources.load_sources()}

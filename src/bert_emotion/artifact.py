@@ -8,7 +8,6 @@ A model folder is a Hugging Face one (``config.json``, ``tokenizer.json``, ``onn
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,8 +133,19 @@ def load_config(model: str | Path | None = None) -> ModelConfig:
         ) from error
     if config.max_length < 8 or not config.temperature > 0 or not 0 <= config.threshold <= 1:
         raise ModelError(f"{folder / CONFIG}: max_length, temperature or threshold is out of range.")
-    verify(folder, hashes=folder.parent != SHIPPED)
+    verify(folder, hashes=folder.resolve().parent != SHIPPED.resolve())
     return config
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file, read in pieces."""
+    import hashlib  # brings OpenSSL, some MB that a plain answer does not need
+
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def verify(folder: Path, *, hashes: bool = True) -> list[str]:
@@ -164,7 +174,7 @@ def verify(folder: Path, *, hashes: bool = True) -> list[str]:
             raise ModelError(
                 f"{path} has {path.stat().st_size} bytes, the manifest says {entry['size']}: it was altered."
             )
-        if hashes and hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
+        if hashes and sha256_of(path) != entry["sha256"]:
             raise ModelError(f"{path} does not have the sha256 of the manifest: it was altered. Restore the model.")
         checked.append(name)
     return checked

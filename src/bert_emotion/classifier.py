@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -200,6 +199,8 @@ class EmotionClassifier:
             for position, text in numbered:
                 yield self._predict_one(text, position)
             return
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(self.threads) as pool:
             while chunk := list(islice(numbered, batch_size)):
                 yield from pool.map(lambda item: self._predict_one(item[1], item[0]), chunk)

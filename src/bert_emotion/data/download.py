@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from bert_emotion.artifact import sha256_of
 from bert_emotion.data.sources import Source, SourceFile
 from bert_emotion.errors import DataError
 
@@ -16,15 +16,6 @@ TIMEOUT_SECONDS = 30
 
 Progress = Callable[[str, int, int], None]
 """Called with (file, bytes done, bytes in all)."""
-
-
-def sha256_of(path: Path) -> str:
-    """Hex sha256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def ensure(source: Source, raw: Path, *, offline: bool = False, progress: Progress | None = None) -> None:

@@ -21,7 +21,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bert_emotion.data.download import Progress, ensure, sha256_of
+from bert_emotion.artifact import sha256_of
+from bert_emotion.data.download import Progress, ensure
 from bert_emotion.data.keys import near_keys, normalise
 from bert_emotion.data.sources import NO_LABEL, Row, Source, Split, select_sources
 from bert_emotion.errors import DataError

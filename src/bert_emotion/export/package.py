@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -164,7 +163,7 @@ def _write_manifest(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
     for path in sorted(folder.rglob("*")):
         file = path.relative_to(folder).as_posix()
         if path.is_file() and file not in (artifact.MANIFEST, "README.md"):
-            files[file] = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "size": path.stat().st_size}
+            files[file] = {"sha256": artifact.sha256_of(path), "size": path.stat().st_size}
     manifest = {**facts, "files": files}
     text = json.dumps(manifest, indent=1, ensure_ascii=False)
     (folder / artifact.MANIFEST).write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,199 @@
+"""Distil the teacher into a small encoder: soft labels on much more text than anybody labelled.
+
+The pool of texts is authored + public + unlabelled + long texts made of several; the unlabelled ones are
+chosen so that no label starves (a bag-of-words model guesses, the teacher decides). The teacher's answers
+are computed once and kept; every student reads the same file.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import random
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from tokenizers import Tokenizer
+
+from bert_emotion import __version__
+from bert_emotion.data.prepare import manifest_hash, read_table
+from bert_emotion.evaluation.metrics import softmax
+from bert_emotion.labels import LABELS
+from bert_emotion.training.augment import emoji_only, variant
+from bert_emotion.training.encoder import commit, keep_layers, load_classifier, save_classifier, token_ids
+from bert_emotion.training.finetune import Progress, dev_scorer, soft_targets
+from bert_emotion.training.loop import LoopConfig, Rows, fit
+from bert_emotion.training.teacher import TeacherConfig, label_texts
+
+
+@dataclass(frozen=True)
+class PoolConfig:
+    """Which texts the teacher answers. All of them may be learnt from by a shipped model."""
+
+    public: tuple[tuple[str, int], ...] = (
+        ("goemotions", 20_000),
+        ("xed", 8_000),
+        ("isarcasmeval", 5_000),
+        ("brighter", 2_000),
+        ("mustard", 1_000),
+    )
+    unlabelled: int = 30_000
+    long: int = 3_000  # texts joined from 3 to 9 others
+    max_words: int = 60  # of a single text; subtitles and comments beyond it are rambling
+    seed: int = 13
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    """How a student learns from the teacher.
+
+    Attributes:
+        start: trained folder whose weights and vocabulary the student starts from.
+        layers: indices of the layers of `start` that the student keeps; empty keeps all.
+        soft_temperature: softening of both sides (Hinton et al. 2015).
+        hard_share: share of the authored rows' own labels in their targets; the rest is the teacher's.
+        variants: changed copies of every authored row, with the row's targets.
+        emoji_rows: emoji-only rows with hard labels.
+    """
+
+    start: str
+    layers: tuple[int, ...] = ()
+    soft_temperature: float = 1.5
+    hard_share: float = 0.5
+    variants: int = 1
+    emoji_rows: int = 1500
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            epochs=2, learning_rate=1.5e-4, label_smoothing=0.0, temperature=1.5, dev_every=0.5
+        )
+    )
+
+
+def choose_pool(prepared: Path, config: PoolConfig) -> list[str]:
+    """The texts for the teacher, authored training rows first, without repetition; the same on every call."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+    from sklearn.linear_model import SGDClassifier
+
+    rng = random.Random(config.seed)
+    authored = read_table(prepared, "authored", "train").to_pydict()
+    texts: list[str] = list(authored["text"])
+
+    def fits(text: str) -> bool:
+        return 2 <= len(text.split()) <= config.max_words
+
+    for source, count in config.public:
+        found = [t for t in read_table(prepared, source, "train").column("text").to_pylist() if fits(t)]
+        texts += rng.sample(found, min(count, len(found)))
+    unlabelled = [t for t in read_table(prepared, "unlabelled", "train").column("text").to_pylist() if fits(t)]
+    words = HashingVectorizer(ngram_range=(1, 2), n_features=2**20, alternate_sign=False)
+    guess = SGDClassifier(loss="log_loss", alpha=1e-6, random_state=config.seed)
+    guess.fit(words.transform(authored["text"]), authored["label"])
+    scores = guess.decision_function(words.transform(unlabelled))
+    guessed = scores.argmax(1)
+    share = config.unlabelled // len(LABELS)
+    for label in range(len(LABELS)):
+        # half of them surely of the label, half any that look like it
+        members = np.nonzero(guessed == label)[0]
+        surest = members[np.argsort(-scores[members, label])][: share // 2].tolist()
+        rest = sorted(set(members.tolist()) - set(surest))
+        texts += [unlabelled[i] for i in surest + rng.sample(rest, min(share - len(surest), len(rest)))]
+    texts = list(dict.fromkeys(texts))
+    singles = list(texts)
+    for _ in range(config.long):
+        texts.append(" ".join(rng.sample(singles, rng.randint(3, 9))))
+    return texts
+
+
+def teacher_answers(
+    prepared: Path, run: Path, pool: PoolConfig, teacher: TeacherConfig, progress: Callable[[int, int], None]
+) -> tuple[list[str], np.ndarray]:
+    """The pool and the teacher's logits, float32 (n, 13); both kept in `run` and computed once."""
+    listed = run / "pool.json"
+    key = {"pool": json.loads(json.dumps(asdict(pool))), "data": manifest_hash(prepared)}
+    if listed.exists() and (saved := json.loads(listed.read_text(encoding="utf-8")))["key"] == key:
+        texts = saved["texts"]
+    else:
+        texts = choose_pool(prepared, pool)
+        listed.write_text(json.dumps({"key": key, "texts": texts}, ensure_ascii=False), encoding="utf-8")
+    return texts, label_texts(texts, run, teacher, run / f"answers-{key['data'][:12]}", progress=progress)
+
+
+def student_rows(
+    prepared: Path, tokenizer: Tokenizer, texts: list[str], logits: np.ndarray, config: DistillConfig
+) -> Rows:
+    """Everything the student learns from: the pool, changed copies of the authored rows, emoji-only rows."""
+    rng = random.Random(config.loop.seed)
+    soft = softmax(logits, config.soft_temperature).astype(np.float32)
+    table = read_table(prepared, "authored", "train").to_pydict()
+    authored = len(table["text"])
+    hard = soft_targets(table, 0.75)
+    soft[:authored] = config.hard_share * hard + (1 - config.hard_share) * soft[:authored]
+    copies, targets = [], []
+    for _ in range(config.variants):
+        copies += [variant(t, label, rng) for t, label in zip(table["text"], table["label"], strict=True)]
+        targets.append(soft[:authored])
+    emoji = emoji_only(rng, config.emoji_rows)
+    targets.append(np.eye(len(LABELS), dtype=np.float32)[[label for _, label in emoji]])
+    every = [*texts, *copies, *(text for text, _ in emoji)]
+    ids = token_ids(tokenizer, every)
+    return Rows(ids, np.concatenate([soft, *targets]), np.ones(len(every), dtype=np.float32))
+
+
+def distill(
+    prepared: Path,
+    run: Path,
+    out: Path,
+    config: DistillConfig,
+    texts: list[str],
+    logits: np.ndarray,
+    teacher: dict[str, Any],
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train a student and write its model folder; returns the training record.
+
+    Args:
+        prepared: output of the data step.
+        run: folder for checkpoints.
+        out: Hugging Face model folder to write.
+        config: the recipe.
+        texts: the pool, authored rows first.
+        logits: the teacher's answers for it.
+        teacher: the teacher's record, kept in the student's.
+        progress: see ``finetune.Progress``.
+    """
+    start = Path(config.start)
+    model, tokenizer = load_classifier(start)
+    max_length = json.loads((start / "tokenizer_config.json").read_text(encoding="utf-8"))["model_max_length"]
+    if config.layers:
+        keep_layers(model, config.layers)
+    rows = student_rows(prepared, tokenizer, texts, logits, config)
+    report = (lambda *args: progress(out.parent.name, *args)) if progress else None
+    result = fit(model, rows, config.loop, run, dev_scorer(prepared, tokenizer), progress=report)
+    before = json.loads((start / "training.json").read_text(encoding="utf-8"))
+    record = {
+        "recipe": "distill",
+        "sources": list(dict.fromkeys([*before["sources"], "goemotions", "xed", "unlabelled"])),
+        "config": asdict(config),
+        "commit": commit(),
+        "data_manifest_sha256": manifest_hash(prepared),
+        "versions": {
+            "bert-emotion": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        },
+        "rows": len(rows.ids),
+        "pool": len(texts),
+        "teacher": teacher,
+        "started_from": {k: before[k] for k in ("recipe", "config", "commit", "dev_macro_f1")},
+        "result": result,
+        "dev_macro_f1": result["best"],
+    }
+    save_classifier(model, (start / "tokenizer.json").read_text(encoding="utf-8"), out, max_length)
+    (out / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return record
