@@ -16,12 +16,14 @@ from pathlib import Path
 
 from bert_emotion import EmotionClassifier, artifact
 from bert_emotion.evaluation.benchmark import render
-from bert_emotion.export.card import results_table, runtime_megabytes
+from bert_emotion.evaluation.tables import results_table
+from bert_emotion.export.card import runtime_megabytes
 
 ROOT = Path(__file__).parents[1]
 FILES = ("README.md", "MODELS.md", "docs/cli.md", "docs/model.md")
 COMMANDS = (
-    "predict", "info", "verify", "evaluate", "bench", "data download", "data prepare", "model train", "model package",
+    "predict", "info", "verify", "evaluate", "report", "bench", "data download", "data prepare",
+    "model train", "model teacher", "model distill", "model package",
 )  # fmt: skip
 _PASSAGE = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

@@ -29,11 +29,12 @@ app.command("predict")(predict.predict)
 app.command("info")(model.info)
 app.command("verify")(model.verify)
 app.command("evaluate")(evaluate.evaluate)
+app.command("report")(evaluate.report)
 app.command("bench")(bench.bench)
 app.add_typer(data.app, name="data")
 app.add_typer(model.app, name="model")
 
-COMMANDS = ("predict", "info", "verify", "evaluate", "bench", "data", "model")
+COMMANDS = ("predict", "info", "verify", "evaluate", "report", "bench", "data", "model")
 _GLOBAL = ("-h", "--help", "--version")
 
 

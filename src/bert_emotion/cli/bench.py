@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bert_emotion.cli.predict import Model
+from bert_emotion.cli.options import Model
 
 
 def bench(

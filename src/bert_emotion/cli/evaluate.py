@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from bert_emotion.classifier import EmotionClassifier
-from bert_emotion.cli.predict import Model
+from bert_emotion.cli.options import PREPARED, Model, Prepared
 from bert_emotion.errors import InputError, require
 from bert_emotion.labels import EMOJI
 
@@ -18,9 +18,7 @@ def evaluate(
     examples: Annotated[bool, typer.Option("--examples", help="Run the 13 example sentences.")] = False,
     heldout: Annotated[bool, typer.Option("--held-out", help="Run the held-out test sets.")] = False,
     model: Model = None,
-    prepared: Annotated[Path, typer.Option(help="Tables that `bert-emotion data prepare` wrote.")] = Path(
-        "data/prepared"
-    ),
+    prepared: Prepared = PREPARED,
     as_json: Annotated[bool, typer.Option("--json", help="Figures as JSON.")] = False,
 ) -> None:
     """Measure a model. The examples report each sentence; the held-out sets report accuracy and F1."""
@@ -41,6 +39,21 @@ def evaluate(
                 typer.echo(f"{name} ({figures['rows']} texts): {numbers}")
     if as_json:
         typer.echo(json.dumps(report, ensure_ascii=False, indent=2))
+
+
+def report(
+    model: Model = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write (default: reports/NAME).")] = None,
+    prepared: Prepared = PREPARED,
+) -> None:
+    """Write the report of a model: held-out sets, per label, plots, robustness, the 13 examples."""
+    require("pyarrow", "report")
+    from bert_emotion.artifact import load_config
+    from bert_emotion.evaluation.report import write_report
+
+    folder = out or Path("reports") / load_config(model).name
+    figures = write_report(model, prepared, folder)
+    typer.echo(f"{folder}: authored test macro-F1 {figures['held_out']['authored test']['macro_f1']:.4f}")
 
 
 def _examples(classifier: EmotionClassifier, *, quiet: bool) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Annotated
@@ -9,14 +10,12 @@ from typing import Annotated
 import typer
 
 from bert_emotion import artifact
-from bert_emotion.cli.predict import Model
+from bert_emotion.cli.options import PREPARED, Model, Prepared
 from bert_emotion.cli.progress import training_bars
-from bert_emotion.errors import require
+from bert_emotion.errors import InputError, require
 from bert_emotion.labels import Emotion
 
 app = typer.Typer(help="Build the shipped models: train, then package.", no_args_is_help=True)
-
-Prepared = Annotated[Path, typer.Option(help="Tables that `bert-emotion data prepare` wrote.")]
 
 
 def info(
@@ -64,7 +63,7 @@ def train(
     run: Annotated[Path, typer.Option(help="Folder of checkpoints; an interrupted run goes on.")] = Path(
         "runs/finetune"
     ),
-    prepared: Prepared = Path("data/prepared"),
+    prepared: Prepared = PREPARED,
     encoder: Annotated[
         str, typer.Option(help="Encoder folder or hub name.")
     ] = "sentence-transformers/all-MiniLM-L6-v2",
@@ -80,10 +79,62 @@ def train(
 
 
 @app.command()
+def teacher(
+    encoder: Annotated[
+        str, typer.Option(help="Encoder folder or hub name.")
+    ] = "sentence-transformers/all-mpnet-base-v2",
+    run: Annotated[Path, typer.Option(help="Folder of the teacher; interrupted work goes on.")] = Path("runs/teacher"),
+    prepared: Prepared = PREPARED,
+) -> None:
+    """Fine-tune the large teacher and compute its answers for the pool of texts, both once."""
+    for library in ("torch", "transformers", "pyarrow", "emoji", "sklearn"):
+        require(library, "train")
+    from bert_emotion.training.distill import PoolConfig, teacher_answers
+    from bert_emotion.training.teacher import TeacherConfig, train_teacher
+
+    config = TeacherConfig(encoder=encoder)
+    with training_bars() as progress:
+        record = train_teacher(prepared, run, config, progress)
+        texts, _ = teacher_answers(
+            prepared, run, PoolConfig(), config, lambda done, total: progress("answers", done, total, 0.0, None)
+        )
+    typer.echo(f"{run}: authored dev macro-F1 {record['best']:.4f}, answers for {len(texts)} texts")
+
+
+@app.command()
+def distill(
+    tier: Annotated[str, typer.Argument(help="Size of the ladder: base, small, mini or nano.")],
+    runs: Annotated[Path, typer.Option(help="Folder of all runs; holds the tier's and the one it starts from.")] = Path(
+        "runs"
+    ),
+    teacher_run: Annotated[Path, typer.Option("--teacher", help="Folder of the teacher.")] = Path("runs/teacher"),
+    prepared: Prepared = PREPARED,
+) -> None:
+    """Distil the teacher into one size of the ladder; writes RUNS/TIER/model."""
+    for library in ("torch", "transformers", "pyarrow", "emoji", "sklearn"):
+        require(library, "train")
+    from bert_emotion.training.distill import PoolConfig, read_teacher, teacher_answers
+    from bert_emotion.training.distill import distill as run_distill
+    from bert_emotion.training.ladder import LADDER
+
+    if tier not in LADDER:
+        raise InputError(f"no size {tier!r}; the ladder has {', '.join(LADDER)}.")
+    recipe = dataclasses.replace(LADDER[tier].recipe, start=str(runs / LADDER[tier].start / "model"))
+    record, config = read_teacher(teacher_run)
+    with training_bars() as progress:
+        texts, logits = teacher_answers(
+            prepared, teacher_run, PoolConfig(), config, lambda done, total: progress("answers", done, total, 0.0, None)
+        )
+        out = runs / tier / "model"
+        result = run_distill(prepared, runs / tier / "fit", out, recipe, texts, logits, record, progress)
+    typer.echo(f"{out}: authored dev macro-F1 {result['dev_macro_f1']:.4f}")
+
+
+@app.command()
 def package(
     trained: Annotated[Path, typer.Argument(help="Folder that training wrote.")],
     out: Annotated[Path, typer.Argument(help="Model folder to write; its name is the model's name.")],
-    prepared: Prepared = Path("data/prepared"),
+    prepared: Prepared = PREPARED,
 ) -> None:
     """Export to int8 ONNX, check against the trained weights, calibrate, evaluate, write manifest and card."""
     for library in ("torch", "transformers", "onnx", "pyarrow"):

@@ -12,11 +12,10 @@ from typing import Annotated
 import typer
 
 from bert_emotion.classifier import EmotionClassifier, Prediction
+from bert_emotion.cli.options import Model
 from bert_emotion.cli.read import Format, read_texts
 from bert_emotion.cli.write import Output, write
 from bert_emotion.errors import InputError
-
-Model = Annotated[str | None, typer.Option("--model", "-m", help="Name of a shipped model, or a model folder.")]
 
 
 def predict(

@@ -20,6 +20,7 @@ from typing import Any
 
 from bert_emotion import artifact
 from bert_emotion.errors import BertEmotionError, ModelError, require
+from bert_emotion.evaluation.tables import markdown_table
 
 ROUNDS = 3
 LATENCY_CALLS = 300
@@ -143,12 +144,10 @@ def render(figures: dict[str, Any]) -> str:
     names = list(figures["runtimes"])
     titles = {"ours": "bert-emotion", "pipeline": "transformers pipeline"}
     head = [figures["model"], *(titles[name] for name in names), *(["times better"] if figures["ratios"] else [])]
-    lines = ["| " + " | ".join(head) + " |", "|" + "|".join("---" for _ in head) + "|"]
+    rows = []
     for key, title, _ in _ROWS:
         cells = [title.format(texts=figures["texts"])]
         cells += [f"{figures['runtimes'][name][key]:.3g}" for name in names]
-        if figures["ratios"]:
-            cells.append(f"{figures['ratios'][key]:.1f}")
-        lines.append("| " + " | ".join(cells) + " |")
+        rows.append(cells + ([f"{figures['ratios'][key]:.1f}"] if figures["ratios"] else []))
     versions = ", ".join(f"{k} {v}" for k, v in figures["versions"].items())
-    return "\n".join([*lines, "", f"One thread. {figures['machine']}. {versions}."])
+    return f"{markdown_table(head, rows)}\n\nOne thread. {figures['machine']}. {versions}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bert_emotion import artifact
+from bert_emotion.evaluation.tables import markdown_table, results_table
 from bert_emotion.labels import LABELS, Emotion
 
 WEAK_F1 = 0.7
@@ -30,37 +31,9 @@ one text without context; it was trained and tested on English.
 """
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "|".join("---" for _ in head) + "|"]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
-
-
-def _with_interval(value: float, interval: list[float]) -> str:
-    return f"{value:.3f} ({interval[0]:.3f}-{interval[1]:.3f})"
-
-
 def runtime_megabytes(manifest: dict[str, Any]) -> float:
     """Size in MB (10^6 bytes) of the files that the runtime reads."""
     return float(sum(e["size"] for f, e in manifest["files"].items() if f in artifact.RUNTIME_FILES)) / 1e6
-
-
-def results_table(metrics: dict[str, Any]) -> str:
-    """One line a held-out set."""
-    rows = []
-    for name, m in metrics.items():
-        if "sarcastic_f1" in m:
-            rows.append([name, str(m["rows"]), "-", f"sarcastic-F1 {m['sarcastic_f1']:.3f}", "-"])
-            continue
-        rows.append(
-            [
-                name,
-                str(m["rows"]),
-                _with_interval(m["accuracy"], m["accuracy_95"]),
-                _with_interval(m["macro_f1"], m["macro_f1_95"]),
-                f"{m['ece']:.3f}",
-            ]
-        )
-    return _table(["held-out set", "texts", "accuracy (95 %)", "macro-F1 (95 %)", "ECE"], rows)
 
 
 def render_card(manifest: dict[str, Any], config: dict[str, Any], training: dict[str, Any]) -> str:
@@ -87,7 +60,7 @@ def render_card(manifest: dict[str, Any], config: dict[str, Any], training: dict
         "Sets of other people follow other definitions of the labels; GoEmotions and BRIGHTER rows with one label that "
         "maps onto the 13 are scored over the labels that occur there, iSarcasmEval as Sarcasm against the rest.",
         "### Per label, authored test\n\n"
-        + _table(
+        + markdown_table(
             ["id", "label", "F1", "covers"],
             [
                 [str(int(e)), f"{e.emoji} {e.label}", f"{per_label[e.label]:.3f}", e.meaning]
@@ -104,7 +77,7 @@ def render_card(manifest: dict[str, Any], config: dict[str, Any], training: dict
         f"{parity['int8_equal_labels']:.1%} of the texts; macro-F1 {parity['fp32_macro_f1']:.4f} before, "
         f"{parity['int8_macro_f1']:.4f} after.",
         "## Data and licences\n\n"
-        + _table(
+        + markdown_table(
             ["source", "revision", "licence"],
             [[f"{name} ({s['home']})", s["revision"], s["licence"]] for name, s in manifest["sources"].items()],
         ),

@@ -22,12 +22,14 @@ from tokenizers import Tokenizer
 
 from bert_emotion import __version__
 from bert_emotion.data.prepare import manifest_hash, read_table
+from bert_emotion.errors import TrainingError
 from bert_emotion.evaluation.metrics import softmax
 from bert_emotion.labels import LABELS
 from bert_emotion.training.augment import emoji_only, variant
-from bert_emotion.training.encoder import commit, keep_layers, load_classifier, save_classifier, token_ids
+from bert_emotion.training.encoder import commit, load_classifier, save_classifier, token_ids
 from bert_emotion.training.finetune import Progress, dev_scorer, soft_targets
 from bert_emotion.training.loop import LoopConfig, Rows, fit
+from bert_emotion.training.students import Shape, make_student
 from bert_emotion.training.teacher import TeacherConfig, label_texts
 
 
@@ -43,7 +45,7 @@ class PoolConfig:
         ("mustard", 1_000),
     )
     unlabelled: int = 30_000
-    long: int = 3_000  # texts joined from 3 to 9 others
+    long: int = 3_000  # texts joined from 3 to 7 others
     max_words: int = 60  # of a single text; subtitles and comments beyond it are rambling
     seed: int = 13
 
@@ -54,7 +56,7 @@ class DistillConfig:
 
     Attributes:
         start: trained folder whose weights and vocabulary the student starts from.
-        layers: indices of the layers of `start` that the student keeps; empty keeps all.
+        shape: what of it the student keeps.
         soft_temperature: softening of both sides (Hinton et al. 2015).
         hard_share: share of the authored rows' own labels in their targets; the rest is the teacher's.
         variants: changed copies of every authored row, with the row's targets.
@@ -62,7 +64,7 @@ class DistillConfig:
     """
 
     start: str
-    layers: tuple[int, ...] = ()
+    shape: Shape = field(default_factory=Shape)
     soft_temperature: float = 1.5
     hard_share: float = 0.5
     variants: int = 1
@@ -105,7 +107,7 @@ def choose_pool(prepared: Path, config: PoolConfig) -> list[str]:
     texts = list(dict.fromkeys(texts))
     singles = list(texts)
     for _ in range(config.long):
-        texts.append(" ".join(rng.sample(singles, rng.randint(3, 9))))
+        texts.append(" ".join(rng.sample(singles, rng.randint(3, 7))))
     return texts
 
 
@@ -123,6 +125,19 @@ def teacher_answers(
     return texts, label_texts(texts, run, teacher, run / f"answers-{key['data'][:12]}", progress=progress)
 
 
+def read_teacher(run: Path) -> tuple[dict[str, Any], TeacherConfig]:
+    """The record of a trained teacher (score, data hash, commit) and its configuration."""
+    path = run / "teacher.json"
+    if not path.exists():
+        raise TrainingError(f"{path} is missing: the teacher has not been trained. Run: bert-emotion model teacher")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    config = record["config"]
+    loop = LoopConfig(**config.pop("loop"))
+    kept = {"encoder": Path(config["encoder"]).name, "max_length": config["max_length"], "loop": asdict(loop)}
+    kept |= {key: record[key] for key in ("data_manifest_sha256", "commit", "best", "seconds")}
+    return kept, TeacherConfig(**config, loop=loop)
+
+
 def student_rows(
     prepared: Path, tokenizer: Tokenizer, texts: list[str], logits: np.ndarray, config: DistillConfig
 ) -> Rows:
@@ -131,6 +146,8 @@ def student_rows(
     soft = softmax(logits, config.soft_temperature).astype(np.float32)
     table = read_table(prepared, "authored", "train").to_pydict()
     authored = len(table["text"])
+    if texts[:authored] != table["text"]:
+        raise TrainingError("the pool does not start with the authored rows: remove pool.json and the answers.")
     hard = soft_targets(table, 0.75)
     soft[:authored] = config.hard_share * hard + (1 - config.hard_share) * soft[:authored]
     copies, targets = [], []
@@ -167,17 +184,19 @@ def distill(
         progress: see ``finetune.Progress``.
     """
     start = Path(config.start)
-    model, tokenizer = load_classifier(start)
+    model, _ = load_classifier(start)
     max_length = json.loads((start / "tokenizer_config.json").read_text(encoding="utf-8"))["model_max_length"]
-    if config.layers:
-        keep_layers(model, config.layers)
+    model, tokenizer_json = make_student(model, (start / "tokenizer.json").read_text(encoding="utf-8"), config.shape)
+    tokenizer = Tokenizer.from_str(tokenizer_json)
     rows = student_rows(prepared, tokenizer, texts, logits, config)
     report = (lambda *args: progress(out.parent.name, *args)) if progress else None
     result = fit(model, rows, config.loop, run, dev_scorer(prepared, tokenizer), progress=report)
     before = json.loads((start / "training.json").read_text(encoding="utf-8"))
     record = {
         "recipe": "distill",
-        "sources": list(dict.fromkeys([*before["sources"], "goemotions", "xed", "unlabelled"])),
+        "sources": list(
+            dict.fromkeys([*before["sources"], *(source for source, _ in PoolConfig().public), "unlabelled"])
+        ),
         "config": asdict(config),
         "commit": commit(),
         "data_manifest_sha256": manifest_hash(prepared),
@@ -194,6 +213,6 @@ def distill(
         "result": result,
         "dev_macro_f1": result["best"],
     }
-    save_classifier(model, (start / "tokenizer.json").read_text(encoding="utf-8"), out, max_length)
+    save_classifier(model, tokenizer_json, out, max_length)
     (out / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return record

@@ -95,15 +95,6 @@ def cut_positions(model: Any, max_length: int) -> None:
     model.config.max_position_embeddings = max_length
 
 
-def keep_layers(model: Any, layers: tuple[int, ...]) -> None:
-    """Make a shallower model of a trained one: only the named layers stay, in the given order."""
-    every = model.bert.encoder.layer
-    if not layers or max(layers) >= len(every):
-        raise TrainingError(f"layers {layers} of an encoder with {len(every)} layers.")
-    model.bert.encoder.layer = torch.nn.ModuleList([every[i] for i in layers])
-    model.config.num_hidden_layers = len(layers)
-
-
 def save_classifier(model: Any, tokenizer_json: str, folder: Path, max_length: int) -> None:
     """Write a Hugging Face model folder with half-precision weights.
 

@@ -1,0 +1,140 @@
+"""``reports/<model>/``: every figure of a model as JSON and Markdown, with plots. Written by this alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bert_emotion import artifact
+from bert_emotion.classifier import EmotionClassifier
+from bert_emotion.errors import require
+from bert_emotion.evaluation.examples import run_examples
+from bert_emotion.evaluation.robustness import robustness
+from bert_emotion.evaluation.testsets import load, score
+from bert_emotion.labels import LABELS
+
+HELD_OUT = ("authored test", "GoEmotions test (12 labels)", "iSarcasmEval test", "BRIGHTER English dev")
+BINS = 10
+
+
+def write_report(model: str | Path | None, prepared: Path, out: Path) -> dict[str, Any]:
+    """Measure a model on every held-out set and write the report folder; returns the figures.
+
+    Args:
+        model: as for ``EmotionClassifier``.
+        prepared: output of the data step.
+        out: folder to write ``report.json``, ``README.md``, ``confusion.png`` and ``reliability.png`` into.
+    """
+    require("matplotlib", "report")
+    classifier = EmotionClassifier(model)
+    manifest = artifact.read_manifest(classifier.config.folder)
+    predict = classifier.predict_proba
+    figures: dict[str, Any] = {"model": classifier.config.name, "parameters": manifest["parameters"], "held_out": {}}
+    test = load(prepared, HELD_OUT[0])
+    probabilities = predict(test.texts)
+    figures["held_out"][test.name] = score(probabilities, test)
+    for long in (False, True):
+        part = load(prepared, HELD_OUT[0], long=long)
+        figures["held_out"][part.name] = score(predict(part.texts), part)
+    for name in HELD_OUT[1:]:
+        other = load(prepared, name)
+        figures["held_out"][other.name] = score(predict(other.texts), other)
+    kept = probabilities.max(1) >= classifier.config.threshold
+    right = probabilities.argmax(1) == test.truth
+    figures["confidence"] = {
+        "threshold": classifier.config.threshold,
+        "coverage": float(kept.mean()),
+        "kept_accuracy": float(right[kept].mean()),
+        "rest_accuracy": float(right[~kept].mean()) if (~kept).any() else None,
+    }
+    figures["robustness"] = robustness(predict, load(prepared, HELD_OUT[0], long=False).texts)
+    figures["examples"] = [
+        {"text": r.text, "expected": r.expected, "label": r.prediction.label, "score": r.prediction.score}
+        for r in run_examples(classifier)
+    ]
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    _plot_confusion(np.asarray(figures["held_out"][test.name]["confusion"]), out / "confusion.png")
+    _plot_reliability(probabilities, test.truth, figures["held_out"][test.name]["ece"], out / "reliability.png")
+    (out / "README.md").write_text(_markdown(figures), encoding="utf-8")
+    return figures
+
+
+def _plot_confusion(matrix: np.ndarray, path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    share = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
+    figure = Figure(figsize=(8, 7.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for row in range(len(LABELS)):
+        for column in range(len(LABELS)):
+            if matrix[row, column]:
+                colour = "white" if share[row, column] > 0.5 else "black"
+                axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(len(LABELS)), LABELS, rotation=45, ha="right")
+    axes.set_yticks(range(len(LABELS)), LABELS)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title("Confusion, authored test (counts; shade: share of the row)")
+    figure.savefig(path, dpi=100)
+
+
+def _plot_reliability(probabilities: np.ndarray, truth: np.ndarray, ece: float, path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    confidence = probabilities.max(1)
+    right = probabilities.argmax(1) == truth
+    slot = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle="--", label="perfect")
+    filled = [b for b in range(BINS) if (slot == b).any()]
+    axes.bar(
+        [(b + 0.5) / BINS for b in filled],
+        [right[slot == b].mean() for b in filled],
+        width=0.9 / BINS,
+        label="accuracy of the bin",
+    )
+    for b in filled:
+        axes.text((b + 0.5) / BINS, 0.02, str((slot == b).sum()), ha="center", fontsize=7)
+    axes.set_xlabel("confidence")
+    axes.set_ylabel("accuracy")
+    axes.set_title(f"Reliability, authored test (ECE {ece:.3f})")
+    axes.legend(loc="upper left")
+    figure.savefig(path, dpi=100)
+
+
+def _markdown(figures: dict[str, Any]) -> str:
+    from bert_emotion.evaluation.tables import markdown_table, results_table
+
+    per_label = figures["held_out"]["authored test"]["per_label_f1"]
+    confidence = figures["confidence"]
+    passed = sum(e["expected"] == e["label"] for e in figures["examples"])
+    parts = [
+        f"<!-- written by `bert-emotion report` -->\n# Report: {figures['model']}",
+        results_table(figures["held_out"]),
+        "## Per label, authored test\n\n"
+        + markdown_table(["label", "F1"], [[label, f"{f1:.3f}"] for label, f1 in per_label.items()]),
+        "![confusion](confusion.png)\n\n![reliability](reliability.png)",
+        f"## Confidence, authored test\n\nAbove the threshold {confidence['threshold']:.2f}: "
+        f"{confidence['coverage']:.0%} of the answers, {confidence['kept_accuracy']:.1%} of them right.",
+        "## Robustness, authored test sentences\n\n"
+        + markdown_table(
+            ["change", "texts", "answers unchanged"],
+            [[name, str(r["texts"]), f"{r['unchanged_answers']:.1%}"] for name, r in figures["robustness"].items()],
+        ),
+        f"## The 13 examples: {passed} of {len(figures['examples'])}\n\n"
+        + markdown_table(
+            ["text", "expected", "predicted", "confidence"],
+            [[e["text"], e["expected"], e["label"], f"{e['score']:.2f}"] for e in figures["examples"]],
+        ),
+    ]
+    return "\n\n".join(parts) + "\n"
