@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from bert_emotion.errors import TrainingError
-from bert_emotion.labels import LABEL_IDS, LABELS
+from bert_emotion.labels import LABELS
 from bert_emotion.training.vocabulary import Vocabulary
 
 DEFAULT_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
@@ -43,25 +44,32 @@ def read_tokenizer_json(encoder: str) -> str:
     return str(fast.backend_tokenizer.to_str())
 
 
-def new_classifier(encoder: str, vocabulary: Vocabulary | None, max_length: int, seed: int) -> Any:
-    """A BERT encoder with a fresh 13-way head.
+def new_classifier(
+    encoder: str, vocabulary: Vocabulary | None, max_length: int | None, seed: int, labels: Sequence[str] = LABELS
+) -> Any:
+    """A BERT encoder with a fresh head.
 
     Args:
         encoder: folder or hub name of a BERT-like encoder.
         vocabulary: trimmed vocabulary; None keeps the encoder's own.
-        max_length: longest input in tokens; longer position tables are cut.
+        max_length: longest input in tokens; longer position tables are cut; None leaves them.
         seed: seed of the head's first weights.
+        labels: names of the classes; the head has as many outputs.
     """
     torch.manual_seed(seed)
     config = AutoConfig.from_pretrained(
         find_encoder(encoder),
-        num_labels=len(LABELS),
-        id2label=dict(enumerate(LABELS)),
-        label2id=LABEL_IDS,
+        num_labels=len(labels),
+        id2label=dict(enumerate(labels)),
+        label2id={label: i for i, label in enumerate(labels)},
         problem_type="single_label_classification",
     )
     model = AutoModelForSequenceClassification.from_pretrained(
-        find_encoder(encoder), config=config, dtype=torch.float32, attn_implementation="sdpa"
+        find_encoder(encoder),
+        config=config,
+        dtype=torch.float32,
+        attn_implementation="sdpa",
+        ignore_mismatched_sizes=True,
     )
     if model.config.model_type != "bert":
         if vocabulary is not None:
@@ -77,7 +85,8 @@ def new_classifier(encoder: str, vocabulary: Vocabulary | None, max_length: int,
         )
         model.config.vocab_size = len(table)
         model.config.pad_token_id = 0
-    cut_positions(model, max_length)
+    if max_length is not None:
+        cut_positions(model, max_length)
     return model
 
 

@@ -22,6 +22,9 @@ from bert_emotion.training.encoder import pad
 
 log = logging.getLogger(__name__)
 
+Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float], torch.Tensor]
+"""(logits, targets, weights, temperature) to a scalar."""
+
 
 @dataclass(frozen=True)
 class LoopConfig:
@@ -84,6 +87,14 @@ def soft_cross_entropy(
     return (losses * weights).sum() / weights.sum().clamp_min(1e-6) * temperature**2
 
 
+def binary_cross_entropy(
+    logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, temperature: float
+) -> torch.Tensor:
+    """Weighted mean binary cross-entropy, label by label, for several labels a text (no temperature)."""
+    losses = torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none").mean(-1)
+    return (losses * weights).sum() / weights.sum().clamp_min(1e-6)
+
+
 def make_optimizer(model: torch.nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
     """AdamW with weight decay on matrices only."""
     matrices = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
@@ -102,6 +113,7 @@ def fit(
     run: Path,
     dev_score: Callable[[Any], float],
     *,
+    loss: Loss = soft_cross_entropy,
     progress: Callable[[int, int, float, float | None], None] | None = None,
 ) -> dict[str, Any]:
     """Train `model` in place and leave the weights of the best dev score in it.
@@ -112,6 +124,7 @@ def fit(
         config: how.
         run: folder for ``checkpoint.pt``, ``best.pt`` and ``history.json``; a checkpoint found there is resumed.
         dev_score: larger is better.
+        loss: called with (logits, targets, weights, temperature).
         progress: called with (step, steps, loss, newest dev score or None).
 
     Returns:
@@ -173,14 +186,14 @@ def fit(
                 targets = targets * (1 - config.label_smoothing) + config.label_smoothing / targets.shape[1]
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 logits = model(input_ids=input_ids, attention_mask=mask).logits
-            loss = soft_cross_entropy(logits, targets, torch.from_numpy(rows.weights[chosen]), config.temperature)
-            loss.backward()
+            value = loss(logits, targets, torch.from_numpy(rows.weights[chosen]), config.temperature)
+            value.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
             optimizer.step()
             scheduler.step()
             optimizer.zero_grad(set_to_none=True)
             step += 1
-            mean_loss = loss.item() if mean_loss == 0 else 0.98 * mean_loss + 0.02 * loss.item()
+            mean_loss = value.item() if mean_loss == 0 else 0.98 * mean_loss + 0.02 * value.item()
             if step % dev_stride == 0 or step == steps:
                 latest = dev_score(model)
                 history.append({"step": step, "loss": round(mean_loss, 4), "dev": round(latest, 4)})

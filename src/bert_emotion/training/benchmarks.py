@@ -1,0 +1,229 @@
+"""Benchmarks that others have published numbers for: our encoder, fine-tuned on their training split.
+
+Weights made here are never shipped: two of the sets are for research only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from bert_emotion.data.prepare import read_table
+from bert_emotion.data.sources import Split
+from bert_emotion.errors import TrainingError
+from bert_emotion.evaluation.metrics import accuracy, confusion_matrix, macro_f1, softmax
+from bert_emotion.training.encoder import logits_of, new_classifier, read_tokenizer_json, token_ids
+from bert_emotion.training.loop import LoopConfig, Rows, binary_cross_entropy, fit, soft_cross_entropy
+
+
+@dataclass(frozen=True)
+class Task:
+    """A published benchmark.
+
+    Attributes:
+        source: prepared source whose ``foreign`` column holds the labels.
+        labels: label names; the order is the id.
+        multi_label: several labels a text, scored label by label.
+        headline: the metric that is compared.
+        published: what others report, by model name.
+    """
+
+    source: str
+    labels: tuple[str, ...]
+    multi_label: bool
+    headline: str
+    published: dict[str, float]
+
+
+TASKS: dict[str, Task] = {
+    "dair-ai/emotion": Task(
+        "dair_emotion",
+        ("sadness", "joy", "love", "anger", "fear", "surprise"),
+        False,
+        "accuracy",
+        {
+            "multilingual BERT (the article)": 0.9195,
+            "bert-mini, 11M (validation)": 0.9285,
+            "BERT-base, lowest": 0.9265,
+            "BERT-base, highest": 0.9405,
+        },
+    ),
+    "GoEmotions, 28 labels": Task(
+        "goemotions",
+        (
+            "admiration", "amusement", "anger", "annoyance", "approval", "caring", "confusion",
+            "curiosity", "desire", "disappointment", "disapproval", "disgust", "embarrassment", "excitement",
+            "fear", "gratitude", "grief", "joy", "love", "nervousness", "optimism",
+            "pride", "realization", "relief", "remorse", "sadness", "surprise", "neutral",
+        ),
+        True,
+        "macro_f1_tuned",
+        {
+            "BERT-base (the paper)": 0.46,
+            "RoBERTa-base (at 0.5)": 0.450,
+            "MiniLMv2, 30M": 0.487,
+            "potion-32M, static": 0.439,
+        },
+    ),
+    "TweetEval emotion": Task(
+        "tweeteval_emotion",
+        ("anger", "joy", "optimism", "sadness"),
+        False,
+        "macro_f1",
+        {"fastText": 0.652, "RoBERTa-base": 0.761, "best published": 0.802},
+    ),
+}  # fmt: skip
+
+PRESETS: dict[str, LoopConfig] = {
+    "default": LoopConfig(epochs=4, learning_rate=5e-5, batch=32, label_smoothing=0.0, dev_every=0.5),
+    # the article that the project answers: its settings to the letter
+    "multilingual-article": LoopConfig(
+        epochs=2,
+        learning_rate=2e-5,
+        batch=64,
+        warmup=0.0,
+        weight_decay=0.0,
+        label_smoothing=0.0,
+        seed=42,
+        dev_every=1.0,
+    ),
+}
+
+
+def _rows(task: Task, prepared: Path, tokenizer: Tokenizer, split: Split) -> Rows:
+    table = read_table(prepared, task.source, split).to_pydict()
+    ids = {name: i for i, name in enumerate(task.labels)}
+    targets = np.zeros((len(table["text"]), len(task.labels)), dtype=np.float32)
+    for row, foreign in enumerate(table["foreign"]):
+        for name in foreign.split(","):
+            targets[row, ids[name]] = 1
+    return Rows(token_ids(tokenizer, table["text"]), targets, np.ones(len(targets), dtype=np.float32))
+
+
+def multi_label_f1(probabilities: np.ndarray, truth: np.ndarray, thresholds: np.ndarray | float = 0.5) -> np.ndarray:
+    """F1 of each label, float64 (labels,), of yes/no answers at the given thresholds."""
+    said = probabilities >= thresholds
+    hits = (said & (truth > 0)).sum(axis=0)
+    total = said.sum(axis=0) + (truth > 0).sum(axis=0)
+    f1: np.ndarray = np.divide(2 * hits, total, out=np.zeros(truth.shape[1]), where=total > 0)
+    return f1
+
+
+def tune_thresholds(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Threshold of each label that gives the best F1 (on dev)."""
+    grid = np.linspace(0.05, 0.9, 86)
+    scores = np.stack([multi_label_f1(probabilities, truth, t) for t in grid])
+    return np.asarray(grid[scores.argmax(axis=0)])
+
+
+def _weighted_f1(truth: np.ndarray, predicted: np.ndarray, size: int) -> float:
+    matrix = confusion_matrix(truth, predicted, size)
+    support = matrix.sum(axis=1)
+    both = matrix.sum(axis=0) + support
+    f1 = np.divide(2 * np.diag(matrix), both, out=np.zeros(size), where=both > 0)
+    return float((f1 * support).sum() / support.sum())
+
+
+def single_label_scores(logits: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Loss, accuracy, macro and weighted F1."""
+    predicted, labels = logits.argmax(1), logits.shape[1]
+    loss = -np.log(softmax(logits)[np.arange(len(truth)), truth] + 1e-12).mean()
+    return {
+        "loss": float(loss),
+        "accuracy": accuracy(truth, predicted),
+        "macro_f1": macro_f1(truth, predicted, labels),
+        "weighted_f1": _weighted_f1(truth, predicted, labels),
+    }
+
+
+def run_benchmark(
+    name: str,
+    encoder: str,
+    prepared: Path,
+    run: Path,
+    *,
+    preset: str = "default",
+    seed: int | None = None,
+    progress: Callable[..., None] | None = None,
+) -> dict[str, Any]:
+    """Fine-tune `encoder` on a task, choose by dev, and score the test split once.
+
+    Args:
+        name: a key of ``TASKS``.
+        encoder: folder of our trained model (its head is replaced) or any BERT-like encoder.
+        prepared: output of the data step.
+        run: folder of checkpoints.
+        preset: a key of ``PRESETS``.
+        seed: overrides the preset's.
+        progress: called with (stage, step, steps, loss, dev score).
+
+    Returns:
+        ``{"task", "encoder", "preset", "seed", "config", "dev": …, "test": …, "table": …}``
+    """
+    if name not in TASKS or preset not in PRESETS:
+        raise TrainingError(f"no task {name!r} or preset {preset!r}; tasks {list(TASKS)}, presets {list(PRESETS)}.")
+    task = TASKS[name]
+    loop = PRESETS[preset] if seed is None else replace(PRESETS[preset], seed=seed)
+    tokenizer = Tokenizer.from_str(read_tokenizer_json(encoder))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(128)
+    train, dev, test = (_rows(task, prepared, tokenizer, split) for split in ("train", "dev", "test"))
+    model = new_classifier(encoder, None, None, loop.seed, labels=task.labels)
+    table: list[dict[str, float]] = []
+
+    def dev_score(current: Any) -> float:
+        logits = logits_of(current, dev.ids)
+        if task.multi_label:
+            p = 1 / (1 + np.exp(-logits))
+            table.append(
+                {"macro_f1_tuned": float(multi_label_f1(p, dev.targets, tune_thresholds(p, dev.targets)).mean())}
+            )
+            return table[-1]["macro_f1_tuned"]
+        table.append(single_label_scores(logits, dev.targets.argmax(1)))
+        return table[-1][task.headline]
+
+    report = (lambda *args: progress(f"{name} seed {loop.seed}", *args)) if progress else None
+    loss = binary_cross_entropy if task.multi_label else soft_cross_entropy
+    result = fit(model, train, loop, run, dev_score, loss=loss, progress=report)
+    with torch.inference_mode():
+        dev_logits, test_logits = logits_of(model, dev.ids, bf16=False), logits_of(model, test.ids, bf16=False)
+    if task.multi_label:
+        dev_p, test_p = (1 / (1 + np.exp(-logits)) for logits in (dev_logits, test_logits))
+        thresholds = tune_thresholds(dev_p, dev.targets)
+        scores = {
+            "macro_f1_at_0.5": float(multi_label_f1(test_p, test.targets).mean()),
+            "macro_f1_tuned": float(multi_label_f1(test_p, test.targets, thresholds).mean()),
+        }
+        dev_scores = {"macro_f1_tuned": float(multi_label_f1(dev_p, dev.targets, thresholds).mean())}
+    else:
+        scores = single_label_scores(test_logits, test.targets.argmax(1))
+        dev_scores = single_label_scores(dev_logits, dev.targets.argmax(1))
+    steps = [entry["step"] for entry in result["history"]]
+    return {
+        "task": name,
+        "encoder": Path(encoder).parent.name if Path(encoder).name == "model" else Path(encoder).name,
+        "preset": preset,
+        "seed": loop.seed,
+        "config": asdict(loop),
+        "train_rows": len(train.ids),
+        "dev": dev_scores,
+        "test": scores,
+        "table": [{"step": step, **entry} for step, entry in zip(steps, table[-len(steps) :], strict=False)],
+        "shipped": False,
+    }
+
+
+def save_result(result: dict[str, Any], out: Path) -> Path:
+    """Write one result as JSON; returns its path."""
+    out.mkdir(parents=True, exist_ok=True)
+    stem = "-".join(str(result[key]) for key in ("task", "encoder", "preset", "seed"))
+    path = out / f"{''.join(c if c.isalnum() or c in '-_' else '-' for c in stem).lower()}.json"
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return path
