@@ -16,14 +16,14 @@ from pathlib import Path
 
 from bert_emotion import EmotionClassifier, artifact
 from bert_emotion.evaluation.benchmark import render
-from bert_emotion.evaluation.tables import results_table
+from bert_emotion.evaluation.tables import markdown_table, results_table
 from bert_emotion.export.card import runtime_megabytes
 
 ROOT = Path(__file__).parents[1]
 FILES = ("README.md", "MODELS.md", "docs/cli.md", "docs/model.md")
 COMMANDS = (
     "predict", "info", "verify", "evaluate", "report", "bench", "data download", "data prepare",
-    "model train", "model teacher", "model distill", "model package",
+    "model train", "model teacher", "model distill", "model package", "model benchmark",
 )  # fmt: skip
 _PASSAGE = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -80,6 +80,30 @@ def results() -> str:
     return results_table(MANIFEST["metrics"])
 
 
+def ladder() -> str:
+    """One line a shipped model."""
+    rows = []
+    for name in artifact.shipped_models():
+        manifest = artifact.read_manifest(artifact.SHIPPED / name)
+        measured = ROOT / "reports" / name / "benchmark.json"
+        ours = json.loads(measured.read_text(encoding="utf-8"))["runtimes"]["ours"] if measured.exists() else {}
+        test, long = (manifest["metrics"][key] for key in ("authored test", "authored test (long texts)"))
+        rows.append(
+            [
+                f"`{name}`" + (" (default)" if name == artifact.DEFAULT_MODEL else ""),
+                f"{manifest['parameters'] / 1e6:.1f} M",
+                f"{runtime_megabytes(manifest):.1f}",
+                f"{ours['p50_ms']:.2f}" if ours else "-",
+                f"{ours['peak_mib']:.0f}" if ours else "-",
+                f"{test['macro_f1']:.3f} ({test['macro_f1_95'][0]:.3f}-{test['macro_f1_95'][1]:.3f})",
+                f"{long['accuracy']:.3f}",
+                f"{manifest['examples_passed']}/13",
+            ]
+        )
+    head = ["model", "parameters", "MB", "ms per text", "peak MiB", "macro-F1 (95 %)", "long texts", "examples"]
+    return markdown_table(head, rows)
+
+
 def benchmark() -> str:
     """The benchmark table."""
     return render(_benchmark())
@@ -94,7 +118,7 @@ def usage() -> str:
 
 
 PASSAGES: dict[str, Callable[[], str]] = {
-    f.__name__: f for f in (headline, first_run, examples, results, benchmark, usage)
+    f.__name__: f for f in (headline, first_run, examples, results, ladder, benchmark, usage)
 }
 
 

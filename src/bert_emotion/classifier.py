@@ -107,9 +107,9 @@ class EmotionClassifier:
     Loading reads files only; no code path touches the network. One object may be used by several threads.
 
     Every text runs through the network alone, in exactly its own length. int8 activations are scaled by the
-    largest value in the *whole* batch, so a text's scores would depend on its neighbours and on padding
-    (by up to some hundredths); alone they are the same in every batch, and on one thread a batch would gain
-    nothing (``bert-emotion bench`` shows both).
+    largest value in the *whole* batch, so a text's scores would depend on its neighbours and on padding,
+    by up to some tenths; alone they are the same in every batch, and on one thread a batch gains little or
+    nothing (``benchmarks/batching.py`` measures both).
 
     Args:
         model: None for the default model, the name of a shipped one, or a model folder.

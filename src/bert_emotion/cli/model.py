@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from bert_emotion import artifact
-from bert_emotion.cli.options import PREPARED, Model, Prepared
+from bert_emotion.cli.options import PREPARED, Encoder, Model, Prepared
 from bert_emotion.cli.progress import training_bars
 from bert_emotion.errors import InputError, require
 from bert_emotion.labels import Emotion
@@ -64,9 +64,7 @@ def train(
         "runs/finetune"
     ),
     prepared: Prepared = PREPARED,
-    encoder: Annotated[
-        str, typer.Option(help="Encoder folder or hub name.")
-    ] = "sentence-transformers/all-MiniLM-L6-v2",
+    encoder: Encoder = "sentence-transformers/all-MiniLM-L6-v2",
 ) -> None:
     """Fine-tune the encoder on the authored text and the public rows a first model agrees with."""
     for library in ("torch", "transformers", "pyarrow", "emoji"):
@@ -80,9 +78,7 @@ def train(
 
 @app.command()
 def teacher(
-    encoder: Annotated[
-        str, typer.Option(help="Encoder folder or hub name.")
-    ] = "sentence-transformers/all-mpnet-base-v2",
+    encoder: Encoder = "sentence-transformers/all-mpnet-base-v2",
     run: Annotated[Path, typer.Option(help="Folder of the teacher; interrupted work goes on.")] = Path("runs/teacher"),
     prepared: Prepared = PREPARED,
 ) -> None:
@@ -128,6 +124,29 @@ def distill(
         out = runs / tier / "model"
         result = run_distill(prepared, runs / tier / "fit", out, recipe, texts, logits, record, progress)
     typer.echo(f"{out}: authored dev macro-F1 {result['dev_macro_f1']:.4f}")
+
+
+@app.command()
+def benchmark(
+    task: Annotated[str, typer.Argument(help="'dair-ai/emotion', 'GoEmotions, 28 labels' or 'TweetEval emotion'.")],
+    encoder: Annotated[str, typer.Argument(help="Folder of a trained model of ours, or any BERT-like encoder.")],
+    preset: Annotated[str, typer.Option(help="default, or multilingual-article: the article's settings.")] = "default",
+    seed: Annotated[int | None, typer.Option(help="Seed (default: the preset's).")] = None,
+    runs: Annotated[Path, typer.Option(help="Folder of checkpoints.")] = Path("runs/benchmarks"),
+    out: Annotated[Path, typer.Option(help="Folder of results and their table.")] = Path("reports/benchmarks"),
+    prepared: Prepared = PREPARED,
+) -> None:
+    """Fine-tune an encoder on a published benchmark and score its test split; such weights are never shipped."""
+    for library in ("torch", "transformers", "pyarrow", "emoji"):
+        require(library, "train")
+    from bert_emotion.training.benchmarks import run_benchmark, save_result, write_table
+
+    with training_bars() as progress:
+        run = runs / f"{task}-{Path(encoder).parent.name}-{preset}-{seed}".replace("/", "-").replace(" ", "-")
+        result = run_benchmark(task, encoder, prepared, run, preset=preset, seed=seed, progress=progress)
+    path = save_result(result, out)
+    write_table(out)
+    typer.echo(f"{path}: " + ", ".join(f"{key} {value:.4f}" for key, value in result["test"].items()))
 
 
 @app.command()

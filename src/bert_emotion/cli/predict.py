@@ -47,6 +47,8 @@ def predict(
     plain = Output.TABLE if sys.stdout.isatty() else Output.TSV
     output = Output.JSON if as_json else Output.CSV if as_csv else plain
     classifier = EmotionClassifier(model, threads)
+    if texts and len(texts) == 1 and len(texts[0]) < 256 and Path(texts[0]).is_file():
+        sys.stderr.write(f"bert-emotion: {texts[0]!r} was read as a text; to read the file: --file {texts[0]}\n")
     try:
         write(_answers(classifier, source), output, top_k=top_k, all_scores=all_scores)
     except BrokenPipeError:

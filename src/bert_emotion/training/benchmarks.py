@@ -19,6 +19,7 @@ from bert_emotion.data.prepare import read_table
 from bert_emotion.data.sources import Split
 from bert_emotion.errors import TrainingError
 from bert_emotion.evaluation.metrics import accuracy, confusion_matrix, macro_f1, softmax
+from bert_emotion.evaluation.tables import markdown_table
 from bert_emotion.training.encoder import logits_of, new_classifier, read_tokenizer_json, token_ids
 from bert_emotion.training.loop import LoopConfig, Rows, binary_cross_entropy, fit, soft_cross_entropy
 
@@ -227,3 +228,38 @@ def save_result(result: dict[str, Any], out: Path) -> Path:
     path = out / f"{''.join(c if c.isalnum() or c in '-_' else '-' for c in stem).lower()}.json"
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def write_table(folder: Path) -> None:
+    """Write ``README.md`` of a folder of results: ours (mean over seeds) beside what others published."""
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    parts = [
+        "<!-- written by `bert-emotion model benchmark` -->\n# Published benchmarks",
+        "Our encoders fine-tuned on each set's own training split (without rows that repeat a held-out text), chosen "
+        "by its dev split, scored once on its test split. These weights are not shipped.",
+    ]
+    for name, task in TASKS.items():
+        mine = [r for r in results if r["task"] == name]
+        if not mine:
+            continue
+        rows = []
+        for encoder, preset in dict.fromkeys((r["encoder"], r["preset"]) for r in mine):
+            runs = [r for r in mine if (r["encoder"], r["preset"]) == (encoder, preset)]
+            cells = []
+            for key in runs[0]["test"]:
+                values = [r["test"][key] for r in runs]
+                spread = f" ± {np.std(values):.4f}" if len(values) > 1 else ""
+                cells.append(f"{key.replace('_', ' ')} {np.mean(values):.4f}{spread}")
+            rows.append([f"{encoder} ({preset})", ", ".join(cells), ", ".join(str(r["seed"]) for r in runs)])
+        rows += [[f"{who}, published", f"{value:.4f}", "-"] for who, value in task.published.items()]
+        parts.append(f"## {name}\n\nCompared by {task.headline.replace('_', ' ')}.\n\n")
+        parts[-1] += markdown_table(["model", "test", "seeds"], rows)
+        for r in mine:
+            if r["preset"] == "multilingual-article":
+                per_epoch = [
+                    [str(i), str(int(t["step"])), *(f"{t[k]:.4f}" for k in ("loss", "accuracy", "weighted_f1"))]
+                    for i, t in enumerate(r["table"], start=1)
+                ]
+                head = ["epoch", "step", "validation loss", "accuracy", "F1 (weighted)"]
+                parts.append(f"{r['encoder']} by the article's recipe:\n\n" + markdown_table(head, per_epoch))
+    (folder / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")

@@ -1,0 +1,167 @@
+"""Teacher, students and benchmarks on the toy encoder."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the train extra")
+pytest.importorskip("transformers", reason="needs the train extra")
+pytest.importorskip("emoji", reason="needs the train extra")
+pytest.importorskip("sklearn", reason="needs the train extra")
+
+from tokenizers import Tokenizer
+
+from bert_emotion import TrainingError
+from bert_emotion.evaluation.robustness import PERTURBATIONS, robustness
+from bert_emotion.labels import LABELS
+from bert_emotion.training import augment, benchmarks, distill, encoder, students
+from bert_emotion.training.ladder import LADDER
+from bert_emotion.training.loop import LoopConfig
+from bert_emotion.training.teacher import TeacherConfig, spell_emoji, train_teacher
+
+from .toy import write_encoder, write_tables
+
+pytestmark = [
+    pytest.mark.torch,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
+]
+QUICK = LoopConfig(epochs=2, learning_rate=2e-3, batch=16, label_smoothing=0.0, dev_every=1)
+POOL = distill.PoolConfig(public=(("goemotions", 20), ("xed", 10)), unlabelled=26, long=4)
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("encoder")
+    write_encoder(folder, layers=4)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prepared")
+    write_tables(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def start(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained folder as `model train` leaves it, here untrained."""
+    folder = tmp_path_factory.mktemp("start")
+    model = encoder.new_classifier(str(toy), None, 32, seed=1)
+    tokenizer = Tokenizer.from_file(str(toy / "tokenizer.json"))
+    tokenizer.enable_truncation(32)
+    encoder.save_classifier(model, tokenizer.to_str(), folder, 32)
+    record = {"recipe": "finetune", "config": {}, "commit": "x", "dev_macro_f1": 0.0, "sources": ["authored"]}
+    (folder / "training.json").write_text(json.dumps(record), encoding="utf-8")
+    return folder
+
+
+def test_teacher_answers_once_and_the_student_learns_from_them(
+    toy: Path, prepared: Path, start: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "teacher"
+    config = TeacherConfig(encoder=str(toy), max_length=64, loop=QUICK)
+    train_teacher(prepared, run, config)
+    record, read_back = distill.read_teacher(run)
+    assert read_back == config
+    assert record["encoder"] == toy.name
+    calls: list[int] = []
+    texts, logits = distill.teacher_answers(prepared, run, POOL, config, lambda done, _: calls.append(done))
+    assert logits.shape == (len(texts), 13)
+    again = distill.teacher_answers(prepared, run, POOL, config, lambda done, _: calls.append(done))
+    assert calls == [len(texts)]
+    np.testing.assert_array_equal(logits, again[1])
+
+    recipe = distill.DistillConfig(
+        start=str(start), shape=students.Shape(layers=(0, 3), hidden=16, heads=2), emoji_rows=5, loop=QUICK
+    )
+    out = tmp_path / "student/model"
+    saved = distill.distill(prepared, tmp_path / "fit", out, recipe, texts, logits, record)
+    assert saved["recipe"] == "distill"
+    assert "unlabelled" in saved["sources"]
+    assert saved["teacher"]["best"] == record["best"]
+    model, _ = encoder.load_classifier(out)
+    assert (model.config.num_hidden_layers, model.config.hidden_size) == (2, 16)
+
+
+def test_an_untrained_teacher_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="bert-emotion model teacher"):
+        distill.read_teacher(tmp_path)
+
+
+def test_a_student_of_equal_shape_answers_as_its_start(start: Path) -> None:
+    model, tokenizer = encoder.load_classifier(start)
+    ids = encoder.token_ids(tokenizer, ["i am sad", "the lonely table"])
+    before = encoder.logits_of(model, ids, bf16=False)
+    student, _ = students.make_student(
+        model, (start / "tokenizer.json").read_text(), students.Shape(layers=(0, 1, 2, 3))
+    )
+    np.testing.assert_allclose(encoder.logits_of(student, ids, bf16=False), before, atol=1e-6)
+
+
+def test_a_cut_vocabulary_still_reads_every_text(start: Path) -> None:
+    content = (start / "tokenizer.json").read_text(encoding="utf-8")
+    cut = Tokenizer.from_str(students.cut_vocabulary(content, 60))
+    assert cut.get_vocab_size() == 60
+    with pytest.raises(TrainingError, match="pieces asked for"):
+        students.cut_vocabulary(content, 10_000)
+
+
+def test_every_tier_starts_from_another_and_has_a_budget() -> None:
+    assert list(LADDER) == ["base", "small", "mini", "nano"]
+    assert all(tier.start in (*LADDER, "finetune") for tier in LADDER.values())
+    assert [tier.budget_mb for tier in LADDER.values()] == [20, 12, 5, 2.5]
+
+
+def test_variants_change_the_typing_and_keep_the_words() -> None:
+    rng = random.Random(1)
+    text = "I really wanted that holiday, honestly."
+    copies = {augment.variant(text, 11, rng) for _ in range(60)}
+    assert len(copies) > 15
+    assert all(abs(len(copy) - len(text)) < 8 for copy in copies)
+    assert augment.with_emoji(text, 6, rng) == text
+    assert augment.typo("a b c", rng) == "a b c"
+    assert all(LABELS[label] != "Neutral" for _, label in augment.emoji_only(rng, 50))
+
+
+def test_emoji_are_spelt_for_the_teacher() -> None:
+    assert spell_emoji("no 😭") == "no  loudly crying face "
+
+
+def test_robustness_counts_changed_texts_only() -> None:
+    def constant(texts: list[str]) -> np.ndarray:
+        return np.tile(np.eye(13)[0], (len(texts), 1))
+
+    figures = robustness(constant, ["so sad today 😭", "OK"])
+    assert set(figures) == set(PERTURBATIONS)
+    assert figures["emoji removed"] == {"texts": 1, "unchanged_answers": 1.0}
+    assert all(0 <= f["unchanged_answers"] <= 1 for f in figures.values())
+
+
+def test_a_benchmark_is_trained_chosen_and_scored(toy: Path, prepared: Path, tmp_path: Path, monkeypatch) -> None:
+    task = benchmarks.Task("dair_emotion", ("joy", "anger"), False, "accuracy", {})
+    many = benchmarks.Task("goemotions", ("joy", "anger"), True, "macro_f1_tuned", {})
+    monkeypatch.setattr(benchmarks, "TASKS", {"one": task, "many": many})
+    monkeypatch.setattr(benchmarks, "PRESETS", {"default": QUICK})
+    result = benchmarks.run_benchmark("one", str(toy), prepared, tmp_path / "a")
+    assert {"loss", "accuracy", "macro_f1", "weighted_f1"} == set(result["test"])
+    assert [row["step"] for row in result["table"]]
+    assert result["shipped"] is False
+    both = benchmarks.run_benchmark("many", str(toy), prepared, tmp_path / "b", seed=7)
+    assert set(both["test"]) == {"macro_f1_at_0.5", "macro_f1_tuned"}
+    assert json.loads(benchmarks.save_result(both, tmp_path).read_text(encoding="utf-8"))["seed"] == 7
+    with pytest.raises(TrainingError, match="no task 'x'"):
+        benchmarks.run_benchmark("x", str(toy), prepared, tmp_path / "c")
+
+
+def test_multi_label_figures_by_hand() -> None:
+    p = np.array([[0.9, 0.2], [0.6, 0.3], [0.1, 0.4]])
+    truth = np.array([[1, 0], [0, 0], [0, 1]], dtype=np.float32)
+    assert benchmarks.multi_label_f1(p, truth) == pytest.approx([2 / 3, 0])
+    thresholds = benchmarks.tune_thresholds(p, truth)
+    assert benchmarks.multi_label_f1(p, truth, thresholds) == pytest.approx([1, 1])
