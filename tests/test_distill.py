@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from bert_emotion.labels import LABELS
 from bert_emotion.training import augment, benchmarks, distill, encoder, students
 from bert_emotion.training.ladder import LADDER
 from bert_emotion.training.loop import LoopConfig
+from bert_emotion.training.quantaware import ActivationRounding, round_activations
 from bert_emotion.training.teacher import TeacherConfig, spell_emoji, train_teacher
 
 from .toy import write_encoder, write_tables
@@ -31,6 +33,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
 ]
 QUICK = LoopConfig(epochs=2, learning_rate=2e-3, batch=16, label_smoothing=0.0, dev_every=1)
+ROUNDED = replace(QUICK, quantised_from=0.5)
 POOL = distill.PoolConfig(public=(("goemotions", 20), ("xed", 10)), unlabelled=26, long=4)
 
 
@@ -78,7 +81,7 @@ def test_teacher_answers_once_and_the_student_learns_from_them(
     np.testing.assert_array_equal(logits, again[1])
 
     recipe = distill.DistillConfig(
-        start=str(start), shape=students.Shape(layers=(0, 3), hidden=16, heads=2), emoji_rows=5, loop=QUICK
+        start=str(start), shape=students.Shape(layers=(0, 3), hidden=16, heads=2), emoji_rows=5, loop=ROUNDED
     )
     out = tmp_path / "student/model"
     saved = distill.distill(prepared, tmp_path / "fit", out, recipe, texts, logits, record)
@@ -116,6 +119,28 @@ def test_every_tier_starts_from_another_and_has_a_budget() -> None:
     assert list(LADDER) == ["base", "small", "mini", "nano"]
     assert all(tier.start in (*LADDER, "finetune") for tier in LADDER.values())
     assert [tier.budget_mb for tier in LADDER.values()] == [20, 12, 5, 2.5]
+
+
+def test_rounding_is_that_of_eight_bits_and_lets_gradients_through() -> None:
+    x = torch.randn(3, 5, 8, requires_grad=True)
+    rounded = round_activations(x)
+    step = (x.amax((1, 2)) - x.amin((1, 2))) / 255
+    assert ((rounded - x).abs().amax((1, 2)) <= step / 2 + 1e-6).all()
+    assert all(len(text.unique()) <= 256 for text in rounded)
+    rounded.sum().backward()
+    assert torch.equal(x.grad, torch.ones_like(x))
+
+
+def test_rounding_is_switched_on_once(start: Path) -> None:
+    model, tokenizer = encoder.load_classifier(start)
+    ids = encoder.token_ids(tokenizer, ["i am sad"])
+    before = encoder.logits_of(model, ids, bf16=False)
+    rounding = ActivationRounding(model)
+    rounding.enable()
+    once = encoder.logits_of(model, ids, bf16=False)
+    rounding.enable()
+    np.testing.assert_array_equal(encoder.logits_of(model, ids, bf16=False), once)
+    assert 0 < np.abs(once - before).max() < 0.1
 
 
 def test_variants_change_the_typing_and_keep_the_words() -> None:

@@ -33,6 +33,7 @@ def _loop(epochs: float, learning_rate: float, batch: int = 32) -> LoopConfig:
         temperature=1.5,
         warmup=0.05,
         dev_every=0.5,
+        quantised_from=0.5,
     )
 
 

@@ -19,6 +19,7 @@ import torch
 
 from bert_emotion.errors import TrainingError
 from bert_emotion.training.encoder import pad
+from bert_emotion.training.quantaware import ActivationRounding
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class LoopConfig:
         seed: seed of order and dropout.
         checkpoint_seconds: time between checkpoints.
         dev_every: share of an epoch between two looks at dev.
+        quantised_from: share of all steps after which int8 rounding of activations is simulated (BERT
+            classifiers only; 1 never). The best dev score is counted anew from there.
     """
 
     epochs: float = 3
@@ -55,6 +58,7 @@ class LoopConfig:
     seed: int = 13
     checkpoint_seconds: float = 180
     dev_every: float = 0.5
+    quantised_from: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,11 @@ def fit(
         torch.save(state, partial)
         partial.replace(checkpoint)
 
+    rounding = ActivationRounding(model)
+    quantised_step = int(steps * config.quantised_from)
+    if step > quantised_step:
+        rounding.enable()
+
     model.train()
     dev_stride = max(1, int(per_epoch * config.dev_every))
     started = saved_at = time.monotonic()
@@ -180,6 +189,9 @@ def fit(
         epoch = step // per_epoch
         plan = batches_of(lengths, config.batch, config.seed, epoch)
         for chosen in plan[step - epoch * per_epoch :]:
+            if step == quantised_step and config.quantised_from < 1:
+                rounding.enable()
+                best = -1.0  # scores without rounding are not comparable
             input_ids, mask = pad([rows.ids[i] for i in chosen])
             targets = torch.from_numpy(rows.targets[chosen])
             if config.label_smoothing:
