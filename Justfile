@@ -6,12 +6,19 @@ test:
 docs:
     python docs/generate.py
 
-# the reference run of the shipped model
-train NAME="base-v1":
+# the reference run of one size of the ladder: just train small
+train TIER:
     bert-emotion data prepare
-    bert-emotion model train --out runs/{{NAME}}/model --run runs/{{NAME}}
-    bert-emotion model package runs/{{NAME}}/model src/bert_emotion/models/{{NAME}}
+    test -e runs/finetune/model || bert-emotion model train
+    bert-emotion model teacher
+    test -e runs/base/model || bert-emotion model distill base
+    test {{TIER}} = base || bert-emotion model distill {{TIER}}
 
-# speed beside the transformers pipeline
-bench NAME="base-v1":
-    bert-emotion bench --model src/bert_emotion/models/{{NAME}} --pipeline --out reports/{{NAME}}/benchmark.json
+# export, check, calibrate and evaluate a trained size: just package small small-v1
+package TIER NAME:
+    bert-emotion model package runs/{{TIER}}/model src/bert_emotion/models/{{NAME}}
+    bert-emotion report --model {{NAME}}
+
+# speed beside the transformers pipeline: just bench small-v1
+bench NAME:
+    bert-emotion bench --model {{NAME}} --pipeline --out reports/{{NAME}}/benchmark.json

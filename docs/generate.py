@@ -20,7 +20,7 @@ from bert_emotion.evaluation.tables import markdown_table, results_table
 from bert_emotion.export.card import runtime_megabytes
 
 ROOT = Path(__file__).parents[1]
-FILES = ("README.md", "MODELS.md", "docs/cli.md", "docs/model.md")
+FILES = ("README.md", "MODELS.md", "docs/cli.md", "docs/model.md", "docs/training.md")
 COMMANDS = (
     "predict", "info", "verify", "evaluate", "report", "bench", "data download", "data prepare",
     "model train", "model teacher", "model distill", "model package", "model benchmark",
@@ -104,6 +104,26 @@ def ladder() -> str:
     return markdown_table(head, rows)
 
 
+def steps() -> str:
+    """What each step of the recipe gave, on the authored dev rows: the default model's ancestors and itself."""
+    record = json.loads((MODEL / "training.json").read_text(encoding="utf-8"))
+    chain = [record]
+    while "started_from" in chain[-1]:
+        chain.append(chain[-1]["started_from"])
+    rows = []
+    for stage, result in chain[-1].get("stages", {}).items():
+        rows.append([f"L6-H384 fine-tuned, {stage.replace('-', ' ')}", f"{result['best']:.3f}"])
+    if "teacher" in record:
+        rows.append([f"the teacher, {record['teacher']['encoder']} (not shipped)", f"{record['teacher']['best']:.3f}"])
+    for step in reversed(chain[:-1]):
+        shape = {k: v for k, v in step["config"]["shape"].items() if v is not None}
+        kept = ", ".join(f"{k} {v if isinstance(v, int) else len(v)}" for k, v in shape.items()) or "all six layers"
+        rows.append([f"taught student, {kept}", f"{step['dev_macro_f1']:.3f}"])
+    parity = MANIFEST["parity"]
+    rows.append(["the last one in int8", f"{parity['int8_macro_f1']:.3f}"])
+    return markdown_table(["step", "authored dev macro-F1"], rows)
+
+
 def benchmark() -> str:
     """The benchmark table."""
     return render(_benchmark())
@@ -118,7 +138,7 @@ def usage() -> str:
 
 
 PASSAGES: dict[str, Callable[[], str]] = {
-    f.__name__: f for f in (headline, first_run, examples, results, ladder, benchmark, usage)
+    f.__name__: f for f in (headline, first_run, examples, results, ladder, steps, benchmark, usage)
 }
 
 

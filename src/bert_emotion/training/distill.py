@@ -32,6 +32,9 @@ from bert_emotion.training.loop import LoopConfig, Rows, fit
 from bert_emotion.training.students import Shape, make_student
 from bert_emotion.training.teacher import TeacherConfig, label_texts
 
+_ANCESTRY = ("recipe", "config", "commit", "dev_macro_f1", "stages", "teacher", "started_from")
+"""What a student's record keeps of the model it started from: enough for the whole family tree."""
+
 
 @dataclass(frozen=True)
 class PoolConfig:
@@ -209,7 +212,7 @@ def distill(
         "rows": len(rows.ids),
         "pool": len(texts),
         "teacher": teacher,
-        "started_from": {k: before[k] for k in ("recipe", "config", "commit", "dev_macro_f1")},
+        "started_from": {k: before[k] for k in _ANCESTRY if k in before},
         "result": result,
         "dev_macro_f1": result["best"],
     }
