@@ -104,6 +104,20 @@ def test_packaged_model_agrees_with_the_pipeline_on_the_same_folder(
     assert [a["label"] for a in stream] == [a["label"] for a in ours(t for t in texts)]
 
 
+def test_the_report_is_written_with_its_plots(trained: Path, prepared: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs the report extra")
+    from bert_emotion.evaluation.report import write_report
+
+    package(trained, prepared, tmp_path / "toy-v1", name="toy-v1")
+    figures = write_report(tmp_path / "toy-v1", prepared, tmp_path / "report")
+    written = json.loads((tmp_path / "report/report.json").read_text(encoding="utf-8"))
+    assert written["held_out"]["authored test"]["macro_f1"] == figures["held_out"]["authored test"]["macro_f1"]
+    assert set(written["held_out"]["authored test"]["per_label_f1"]) == set(LABELS)
+    assert "Robustness" in (tmp_path / "report/README.md").read_text(encoding="utf-8")
+    for plot in ("confusion.png", "reliability.png"):
+        assert (tmp_path / "report" / plot).read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_lossy_export_is_refused_and_leaves_nothing(
     trained: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

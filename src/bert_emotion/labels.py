@@ -139,10 +139,3 @@ DAIR_EMOTION: dict[str, Emotion] = {
     "surprise": Emotion.SURPRISE,
 }
 """dair-ai/emotion (benchmark only)."""
-
-TWEETEVAL_EMOTION: dict[str, Emotion] = {
-    "anger": Emotion.ANGER,
-    "joy": Emotion.HAPPINESS,
-    "sadness": Emotion.SADNESS,
-}
-"""TweetEval emotion (benchmark only); optimism is left out, it is wider than Happiness there."""
