@@ -76,6 +76,23 @@ def test_the_record_says_how_the_model_came_about(trained: Path) -> None:
     assert record["versions"]["torch"]
 
 
+@pytest.mark.parametrize(("kind", "lower"), [("bert", False), ("distilbert", True)])
+def test_any_other_encoder_trains_by_the_same_command_and_keeps_its_vocabulary(
+    prepared: Path, tmp_path: Path, kind: str, lower: bool
+) -> None:
+    from transformers import pipeline
+
+    (tmp_path / "encoder").mkdir()
+    write_encoder(tmp_path / "encoder", kind=kind, lower=lower)
+    assert not encoder.can_trim(str(tmp_path / "encoder"))
+    config = config_for(tmp_path / "encoder", epochs=1)
+    finetune.finetune(prepared, tmp_path / "run", tmp_path / "model", config)
+    classify = pipeline("text-classification", model=str(tmp_path / "model"), device="cpu")
+    assert classify("i am happy")[0]["label"] in LABELS
+    _, tokenizer = encoder.load_classifier(tmp_path / "model")
+    assert tokenizer.get_vocab() == Tokenizer.from_file(str(tmp_path / "encoder/tokenizer.json")).get_vocab()
+
+
 def test_packaged_model_agrees_with_the_pipeline_on_the_same_folder(
     trained: Path, prepared: Path, tmp_path: Path
 ) -> None:

@@ -17,10 +17,10 @@ WORDS = (
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
-def write_encoder(folder: Path, *, layers: int = 2) -> None:
+def write_encoder(folder: Path, *, layers: int = 2, lower: bool = True, kind: str = "bert") -> None:
     """A BERT encoder folder with a character-and-word vocabulary."""
     import torch
-    from transformers import BertConfig, BertModel
+    from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel
 
     letters = "abcdefghijklmnopqrstuvwxyz.!?',"
     pieces = [*SPECIAL, *WORDS, "i", "am", "the", "lonely", *letters, *(f"##{c}" for c in letters)]
@@ -35,19 +35,22 @@ def write_encoder(folder: Path, *, layers: int = 2) -> None:
             "max_input_chars_per_word": 100,
             "vocab": vocab,
         },
+        "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "lowercase": lower},
         "pre_tokenizer": {"type": "BertPreTokenizer"},
     }
     (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
     torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(vocab),
-        hidden_size=32,
-        num_hidden_layers=layers,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-    )
-    BertModel(config).save_pretrained(folder)
+    shape = {"vocab_size": len(vocab), "max_position_embeddings": 64}
+    if kind == "distilbert":
+        DistilBertModel(DistilBertConfig(**shape, dim=32, n_layers=layers, n_heads=2, hidden_dim=64)).save_pretrained(
+            folder
+        )
+    else:
+        wide = {"hidden_size": 32, "num_hidden_layers": layers, "num_attention_heads": 2, "intermediate_size": 64}
+        BertModel(BertConfig(**shape, **wide)).save_pretrained(folder)
+    marks = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
+    tokenizer_config = {"tokenizer_class": "PreTrainedTokenizerFast", **marks}
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer_config), encoding="utf-8")
 
 
 def write_tables(folder: Path) -> None:

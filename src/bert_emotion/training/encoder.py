@@ -44,6 +44,23 @@ def read_tokenizer_json(encoder: str) -> str:
     return str(fast.backend_tokenizer.to_str())
 
 
+def can_trim(encoder: str) -> bool:
+    """Whether the vocabulary of an encoder can be trimmed: a BERT with a lower-casing WordPiece tokenizer."""
+    if AutoConfig.from_pretrained(find_encoder(encoder)).model_type != "bert":
+        return False
+    content = json.loads(read_tokenizer_json(encoder))
+    cased = (content.get("normalizer") or {}).get("lowercase") is False
+    return content["model"].get("type") == "WordPiece" and not cased
+
+
+def own_tokenizer(encoder: str, max_length: int) -> str:
+    """The encoder's own ``tokenizer.json`` with our truncation and no padding."""
+    tokenizer = Tokenizer.from_str(read_tokenizer_json(encoder))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length)
+    return tokenizer.to_str()
+
+
 def new_classifier(
     encoder: str, vocabulary: Vocabulary | None, max_length: int | None, seed: int, labels: Sequence[str] = LABELS
 ) -> Any:
@@ -104,17 +121,33 @@ def cut_positions(model: Any, max_length: int) -> None:
     model.config.max_position_embeddings = max_length
 
 
-def save_classifier(model: Any, tokenizer_json: str, folder: Path, max_length: int) -> None:
+def save_classifier(
+    model: Any, tokenizer_json: str, folder: Path, max_length: int, own_tokenizer_of: str | None = None
+) -> None:
     """Write a Hugging Face model folder with half-precision weights.
 
     The tokenizer is saved as a plain fast tokenizer: ``tokenizer.json`` holds every step, and a
     BERT-specific class would rebuild (and lose) the normalisation.
+
+    Args:
+        model: what to save.
+        tokenizer_json: its tokenizer.
+        folder: folder to write.
+        max_length: longest input in tokens.
+        own_tokenizer_of: encoder whose tokenizer the model kept; then its special tokens are saved as they are.
     """
     folder.mkdir(parents=True, exist_ok=True)
     half = {name: tensor.detach().to(torch.float16).contiguous() for name, tensor in model.state_dict().items()}
     model.config.dtype = "float16"
     model.save_pretrained(folder, state_dict=half, safe_serialization=True)
     (folder / "tokenizer.json").write_text(tokenizer_json, encoding="utf-8")
+    if own_tokenizer_of is not None:
+        from transformers import AutoTokenizer
+
+        AutoTokenizer.from_pretrained(find_encoder(own_tokenizer_of), model_max_length=max_length).save_pretrained(
+            folder
+        )
+        return
     tokenizer_config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": max_length,

@@ -27,9 +27,11 @@ from bert_emotion.evaluation.metrics import macro_f1, softmax
 from bert_emotion.labels import LABELS
 from bert_emotion.training.encoder import (
     DEFAULT_ENCODER,
+    can_trim,
     commit,
     logits_of,
     new_classifier,
+    own_tokenizer,
     read_tokenizer_json,
     save_classifier,
     token_ids,
@@ -120,8 +122,10 @@ def dev_scorer(prepared: Path, tokenizer: Tokenizer) -> Callable[[Any], float]:
     return lambda model: macro_f1(truth, logits_of(model, ids).argmax(1), len(LABELS))
 
 
-def build_vocabulary(config: FinetuneConfig, prepared: Path) -> Vocabulary:
-    """Trim the encoder's vocabulary by the training texts of the named sources."""
+def build_vocabulary(config: FinetuneConfig, prepared: Path) -> Vocabulary | None:
+    """Trim the encoder's vocabulary by the training texts of the named sources; None: it keeps its own."""
+    if not can_trim(config.encoder):
+        return None
     texts = (t for s in config.vocabulary_sources for t in read_table(prepared, s, "train").column("text").to_pylist())
     return trim(read_tokenizer_json(config.encoder), texts, config.vocabulary_size, config.max_length)
 
@@ -140,7 +144,11 @@ def finetune(
     """
     data_hash = manifest_hash(prepared)
     vocabulary = build_vocabulary(config, prepared)
-    tokenizer = Tokenizer.from_str(vocabulary.tokenizer_json)
+    kept = vocabulary is None
+    tokenizer_json = (
+        own_tokenizer(config.encoder, config.max_length) if vocabulary is None else vocabulary.tokenizer_json
+    )
+    tokenizer = Tokenizer.from_str(tokenizer_json)
     dev_score = dev_scorer(prepared, tokenizer)
 
     def stage(name: str, rows: Rows, loop: LoopConfig) -> tuple[Any, dict[str, Any]]:
@@ -162,7 +170,9 @@ def finetune(
     )
     record = {
         "recipe": "finetune",
-        "sources": list(dict.fromkeys(["authored", *config.public_sources, *config.vocabulary_sources])),
+        "sources": list(
+            dict.fromkeys(["authored", *config.public_sources, *(() if kept else config.vocabulary_sources)])
+        ),
         "config": asdict(config),
         "commit": commit(),
         "data_manifest_sha256": data_hash,
@@ -178,6 +188,6 @@ def finetune(
         "chosen": chosen,
         "dev_macro_f1": max(first_result["best"], second_result["best"]),
     }
-    save_classifier(model, vocabulary.tokenizer_json, out, config.max_length)
+    save_classifier(model, tokenizer_json, out, config.max_length, config.encoder if kept else None)
     (out / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return record
