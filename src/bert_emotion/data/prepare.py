@@ -1,7 +1,8 @@
 """The data step: read, map, de-duplicate, keep tests out of training, split, write Parquet and a manifest.
 
 Order of the rules, each counted in the manifest:
-1. rows without a place among the 13 are dropped (held-out rows are kept, unmapped ones with label -1);
+1. rows without a place among the 13 get label -1: they teach encoders and benchmarks, never the 13 labels
+   (one exception: what a source itself contradicts is dropped);
 2. within a source, equal normalised texts are one row, or none when their labels differ;
 3. a training row whose normalised text, or one-word-off near copy, is held out anywhere is dropped;
 4. a training text that already stands in an earlier (more trusted) shippable source is dropped.
@@ -14,7 +15,7 @@ import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,13 @@ import pyarrow.parquet as pq
 from bert_emotion.artifact import sha256_of
 from bert_emotion.data.download import Progress, ensure
 from bert_emotion.data.keys import near_keys, normalise
-from bert_emotion.data.sources import NO_LABEL, Row, Source, Split, select_sources
+from bert_emotion.data.sources import CONTRADICTED, NO_LABEL, Row, Source, Split, select_sources
 from bert_emotion.errors import DataError
 from bert_emotion.labels import EXAMPLES, LABELS
 
 SPLIT_SEED = 13
 SPLIT_SHARES: tuple[tuple[Split, float], ...] = (("test", 0.1), ("dev", 0.1))  # the rest is train
-MAPPING_VERSION = 1
+MAPPING_VERSION = 2
 
 _SCHEMA = pa.schema(
     [
@@ -47,19 +48,17 @@ _SCHEMA = pa.schema(
 )
 
 
-@dataclass
 class HeldOut:
-    """Every text that no training row may repeat: all dev and test rows, and the 13 examples."""
+    """Every text that no training row may repeat: the given ones (all dev and test rows), and the 13 examples."""
 
-    exact: set[str] = field(default_factory=set)
-    near: set[str] = field(default_factory=set)
-
-    def add(self, text: str) -> None:
-        """Hold `text` out."""
-        key = normalise(text)
-        self.exact.add(key)
-        self.near.update(near_keys(key))
-        self.near.add(key)
+    def __init__(self, texts: Iterable[str]) -> None:
+        self.exact: set[str] = set()
+        self.near: set[str] = set()
+        for text in (*texts, *(example for example, _ in EXAMPLES)):
+            key = normalise(text)
+            self.exact.add(key)
+            self.near.update(near_keys(key))
+            self.near.add(key)
 
     def hit(self, key: str) -> str:
         """Why a training text with this normalised key must go, or an empty string."""
@@ -117,20 +116,24 @@ class _Table:
     source: Source
     read: int
     dropped: Counter[str]
+    unmapped: Counter[str]
     rows: list[Row]
 
 
 def _read(source: Source, folder: Path) -> _Table:
     dropped: Counter[str] = Counter()
+    unmapped: Counter[str] = Counter()
     rows: list[Row] = []
     read = 0
     for row in source.read(folder):
         read += 1
         if not row.text:
             dropped["empty"] += 1
-        elif row.drop and row.split == "train":
+        elif row.drop == CONTRADICTED:
             dropped[row.drop] += 1
         else:
+            if row.drop:
+                unmapped[row.drop] += 1
             rows.append(row)
     if source.name == "authored":
         # one text, one split: duplicates go before the split, or a copy could land on the other side
@@ -140,7 +143,7 @@ def _read(source: Source, folder: Path) -> _Table:
         rows = [row for row in rows if not (row.split == "train" and row.second == "differ")]
     else:
         rows = list(_dedupe(rows, dropped))
-    return _Table(source, read, dropped, rows)
+    return _Table(source, read, dropped, unmapped, rows)
 
 
 def prepare(
@@ -167,13 +170,7 @@ def prepare(
         ensure(source, raw, offline=offline, progress=progress)
         tables.append(_read(source, authored if source.name == "authored" else raw))
 
-    held_out = HeldOut()
-    for text, _ in EXAMPLES:
-        held_out.add(text)
-    for table in tables:
-        for row in table.rows:
-            if row.split != "train":
-                held_out.add(row.text)
+    held_out = HeldOut(row.text for table in tables for row in table.rows if row.split != "train")
 
     out.mkdir(parents=True, exist_ok=True)
     seen: set[str] = set()
@@ -238,6 +235,7 @@ def _entry(table: _Table, kept: list[Row], authored: Path, out: Path) -> dict[st
         "files": files,
         "rows_read": table.read,
         "rows_kept": {split: sum(counts.values()) for split, counts in sorted(labels.items())},
+        "rows_unmapped": dict(sorted(table.unmapped.items())),
         "rows_dropped": dict(sorted((reason, n) for reason, n in table.dropped.items() if n)),
         "labels": {split: dict(sorted(counts.items())) for split, counts in sorted(labels.items())},
         "content_sha256": _content_hash(kept),
@@ -262,6 +260,12 @@ def read_table(prepared: Path, source: str, split: Split | None = None) -> pa.Ta
     if not path.exists():
         raise DataError(f"{path} is missing. Run: bert-emotion data prepare --out {prepared}")
     return pq.read_table(path, filters=None if split is None else [("split", "=", split)])
+
+
+def held_out(prepared: Path) -> HeldOut:
+    """The held-out texts of all prepared tables."""
+    tables = [pq.read_table(path, filters=[("split", "!=", "train")]) for path in sorted(prepared.glob("*.parquet"))]
+    return HeldOut(text for table in tables for text in table.column("text").to_pylist())
 
 
 def manifest_hash(prepared: Path) -> str:

@@ -17,6 +17,9 @@ from bert_emotion.labels import CURIOSITY_WEIGHT, DAIR_EMOTION, EKMAN, GOEMOTION
 Split = Literal["train", "dev", "test"]
 Use = Literal["ship", "benchmark"]
 
+CONTRADICTED = "neutral text that also carries an emotion"
+"""Reason to drop a row altogether: the source says two things of one text."""
+
 NO_LABEL = -1
 """Label id of a row that has no place among the 13 but is still of use (a literal tweet, unlabelled text)."""
 
@@ -31,7 +34,7 @@ class Row:
         foreign: the source's own label names, comma-separated.
         split: the split the source puts it in; authored rows are split by the prepare step.
         weight: weight in training, 0-1.
-        drop: why the row cannot be mapped, or an empty string.
+        drop: why the row has no place among the 13, or an empty string.
         kind: pair id, ``sentence``, ``long-…``, ``rephrase`` and the like.
         group: authored source file, the stratum of the split.
         second: blind second labelling of authored rows: ``agree``, ``near``, ``differ`` or empty.
@@ -143,7 +146,7 @@ def read_xed(raw: Path) -> Iterator[Row]:
         yield Row(text=text.strip(), label=label, foreign=",".join(foreign), drop=drop)
     for line in (raw / "xed/neu_en.txt").read_text(encoding="utf-8").splitlines():
         text = line.partition("\t")[2].strip()
-        drop = "neutral text that also carries an emotion" if normalise(text) in emotional else ""
+        drop = CONTRADICTED if normalise(text) in emotional else ""
         yield Row(text=text, label=int(Emotion.NEUTRAL), foreign="neutral", drop=drop)
 
 

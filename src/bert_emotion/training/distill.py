@@ -21,7 +21,8 @@ import transformers
 from tokenizers import Tokenizer
 
 from bert_emotion import __version__
-from bert_emotion.data.prepare import manifest_hash, read_table
+from bert_emotion.data.keys import normalise
+from bert_emotion.data.prepare import held_out, manifest_hash, read_table
 from bert_emotion.errors import TrainingError
 from bert_emotion.evaluation.metrics import softmax
 from bert_emotion.labels import LABELS
@@ -119,13 +120,14 @@ def teacher_answers(
 ) -> tuple[list[str], np.ndarray]:
     """The pool and the teacher's logits, float32 (n, 13); both kept in `run` and computed once."""
     listed = run / "pool.json"
-    key = {"pool": json.loads(json.dumps(asdict(pool))), "data": manifest_hash(prepared)}
-    if listed.exists() and (saved := json.loads(listed.read_text(encoding="utf-8")))["key"] == key:
-        texts = saved["texts"]
+    wanted = json.loads(json.dumps(asdict(pool)))
+    if listed.exists() and (saved := json.loads(listed.read_text(encoding="utf-8")))["key"]["pool"] == wanted:
+        texts, data = saved["texts"], saved["key"]["data"]
     else:
-        texts = choose_pool(prepared, pool)
-        listed.write_text(json.dumps({"key": key, "texts": texts}, ensure_ascii=False), encoding="utf-8")
-    return texts, label_texts(texts, run, teacher, run / f"answers-{key['data'][:12]}", progress=progress)
+        texts, data = choose_pool(prepared, pool), manifest_hash(prepared)
+        content = {"key": {"pool": wanted, "data": data}, "texts": texts}
+        listed.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    return texts, label_texts(texts, run, teacher, run / f"answers-{data[:12]}", progress=progress)
 
 
 def read_teacher(run: Path) -> tuple[dict[str, Any], TeacherConfig]:
@@ -144,24 +146,28 @@ def read_teacher(run: Path) -> tuple[dict[str, Any], TeacherConfig]:
 def student_rows(
     prepared: Path, tokenizer: Tokenizer, texts: list[str], logits: np.ndarray, config: DistillConfig
 ) -> Rows:
-    """Everything the student learns from: the pool, changed copies of the authored rows, emoji-only rows."""
+    """Everything the student learns from: the pool, changed copies of the authored rows, emoji-only rows.
+
+    Authored rows that the pool does not know (written since) come with their own labels alone; pool texts that
+    have been held out since are left out.
+    """
     rng = random.Random(config.loop.seed)
-    soft = softmax(logits, config.soft_temperature).astype(np.float32)
+    soft = dict(zip(texts, softmax(logits, config.soft_temperature).astype(np.float32), strict=True))
     table = read_table(prepared, "authored", "train").to_pydict()
-    authored = len(table["text"])
-    if texts[:authored] != table["text"]:
-        raise TrainingError("the pool does not start with the authored rows: remove pool.json and the answers.")
-    hard = soft_targets(table, 0.75)
-    soft[:authored] = config.hard_share * hard + (1 - config.hard_share) * soft[:authored]
-    copies, targets = [], []
+    own = soft_targets(table, 0.75)
+    for i, text in enumerate(table["text"]):
+        if text in soft:
+            own[i] = config.hard_share * own[i] + (1 - config.hard_share) * soft[text]
+    aside, authored = held_out(prepared), set(table["text"])
+    others = [text for text in texts if text not in authored and not aside.hit(normalise(text))]
+    every, targets = [*table["text"], *others], [own, np.stack([soft[text] for text in others])]
     for _ in range(config.variants):
-        copies += [variant(t, label, rng) for t, label in zip(table["text"], table["label"], strict=True)]
-        targets.append(soft[:authored])
+        every += [variant(t, label, rng) for t, label in zip(table["text"], table["label"], strict=True)]
+        targets.append(own)
     emoji = emoji_only(rng, config.emoji_rows)
+    every += [text for text, _ in emoji]
     targets.append(np.eye(len(LABELS), dtype=np.float32)[[label for _, label in emoji]])
-    every = [*texts, *copies, *(text for text, _ in emoji)]
-    ids = token_ids(tokenizer, every)
-    return Rows(ids, np.concatenate([soft, *targets]), np.ones(len(every), dtype=np.float32))
+    return Rows(token_ids(tokenizer, every), np.concatenate(targets), np.ones(len(every), dtype=np.float32))
 
 
 def distill(
