@@ -121,6 +121,17 @@ def test_packaged_model_agrees_with_the_pipeline_on_the_same_folder(
     assert [a["label"] for a in stream] == [a["label"] for a in ours(t for t in texts)]
 
 
+def test_an_int8_model_alone_can_be_trained_on(trained: Path, prepared: Path, tmp_path: Path) -> None:
+    package(trained, prepared, tmp_path / "toy-v1", name="toy-v1", weights=False)
+    assert not (tmp_path / "toy-v1/model.safetensors").exists()
+    back, tokenizer = encoder.load_classifier(tmp_path / "toy-v1")
+    original, _ = encoder.load_classifier(trained)
+    ids = encoder.token_ids(tokenizer, ["i am a b happy", "i am scared", "i am c sad"])
+    after, before = (encoder.logits_of(m, ids, bf16=False) for m in (back, original))
+    assert np.abs(after - before).max() < 0.3
+    assert (after.argmax(1) == before.argmax(1)).all()
+
+
 def test_the_report_is_written_with_its_plots(trained: Path, prepared: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="needs the report extra")
     from bert_emotion.evaluation.report import write_report

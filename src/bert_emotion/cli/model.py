@@ -154,13 +154,14 @@ def package(
     trained: Annotated[Path, typer.Argument(help="Folder that training wrote.")],
     out: Annotated[Path, typer.Argument(help="Model folder to write; its name is the model's name.")],
     prepared: Prepared = PREPARED,
+    weights: Annotated[bool, typer.Option(help="Keep the half-precision torch weights beside int8.")] = True,
 ) -> None:
     """Export to int8 ONNX, check against the trained weights, calibrate, evaluate, write manifest and card."""
     for library in ("torch", "transformers", "onnx", "pyarrow"):
         require(library, "export")
     from bert_emotion.export.package import package as run
 
-    manifest = run(trained, prepared, out, name=out.name, say=lambda line: typer.echo(line, err=True))
+    manifest = run(trained, prepared, out, name=out.name, weights=weights, say=lambda line: typer.echo(line, err=True))
     test = manifest["metrics"]["authored test"]
     typer.echo(
         f"{out}: authored test macro-F1 {test['macro_f1']:.4f}, examples {manifest['examples_passed']}/13, "

@@ -29,7 +29,9 @@ class _Graph(torch.nn.Module):  # type: ignore[misc]
         self.model = model
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        # one segment, said outright: left to the model, the graph computes its length at every call
+        segments = torch.zeros_like(input_ids)
+        return self.model(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=segments).logits
 
 
 def export_fp32(model: Any, path: Path) -> None:

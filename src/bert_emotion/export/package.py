@@ -30,7 +30,8 @@ INT8_MAX_LOSS = 0.01
 KEPT_ACCURACY = 0.95
 """The low-confidence threshold keeps answers of this accuracy on dev."""
 
-_COPIED = ("tokenizer.json", "tokenizer_config.json", "model.safetensors", "training.json")
+_COPIED = ("tokenizer.json", "tokenizer_config.json", "training.json")
+_WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,13 @@ class Parity:
 
 
 def package(
-    trained: Path, prepared: Path, out: Path, *, name: str, say: Callable[[str], None] = lambda _: None
+    trained: Path,
+    prepared: Path,
+    out: Path,
+    *,
+    name: str,
+    weights: bool = True,
+    say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Export, check, calibrate and describe a trained model; returns the manifest.
 
@@ -57,6 +64,7 @@ def package(
         prepared: output of the data step (the dev rows calibrate, the test rows are reported).
         out: model folder to write.
         name: name with version, such as ``base-v1``.
+        weights: keep the half-precision torch weights too (for training on, and for the transformers pipeline).
         say: called with one line a step.
 
     Raises:
@@ -66,7 +74,7 @@ def package(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
         folder = Path(scratch) / out.name
         folder.mkdir()
-        for file in _COPIED:
+        for file in (*_COPIED, *((_WEIGHTS,) if weights else ())):
             shutil.copyfile(trained / file, folder / file)
         model, tokenizer = load_classifier(trained)
         table = read_table(prepared, "authored", "dev").to_pydict()

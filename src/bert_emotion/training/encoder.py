@@ -162,8 +162,18 @@ def save_classifier(
 
 
 def load_classifier(folder: Path) -> tuple[Any, Tokenizer]:
-    """Read back a saved classifier in float32, and its tokenizer with padding off."""
-    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
+    """Read back a saved classifier in float32, and its tokenizer with padding off.
+
+    A packaged model without torch weights is read back from its int8 file.
+    """
+    if (folder / "model.safetensors").exists():
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=torch.float32, attn_implementation="sdpa"
+        )
+    else:
+        from bert_emotion.training.dequantise import dequantise
+
+        model = dequantise(folder)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
     return model.eval(), tokenizer

@@ -44,7 +44,7 @@ LADDER: dict[str, Tier] = {
     "small": Tier(
         "base",
         12.0,
-        DistillConfig(start="", shape=Shape(layers=(0, 1, 3, 5), vocabulary=11_000), loop=_loop(3, 1.5e-4)),
+        DistillConfig(start="", shape=Shape(layers=(0, 1, 3, 5), vocabulary=11_000), loop=_loop(2, 1.5e-4)),
     ),
     # the shape of the public card: wide weights projected down, then a long training
     "mini": Tier(
