@@ -69,3 +69,11 @@ def test_manifest_carries_what_it_promises() -> None:
     assert not {"dair_emotion", "tweeteval_emotion"} & set(manifest["sources"])
     assert manifest["parity"]["fp32_max_difference"] < 1e-4
     assert manifest["parity"]["fp32_macro_f1"] - manifest["parity"]["int8_macro_f1"] <= 0.01
+
+
+def test_known_mistakes_are_told_honestly(shipped: EmotionClassifier) -> None:
+    known = json.loads((Path(__file__).with_name("known_mistakes.json")).read_text(encoding="utf-8"))
+    for item in known["fixed"]:
+        assert shipped.predict([item["text"]])[0].label == item["label"], f"{item} is wrong again"
+    for item in known["open"]:
+        assert shipped.predict([item["text"]])[0].label != item["label"], f"{item} is right now: move it to fixed"
