@@ -13,7 +13,7 @@ import bert_emotion
 from bert_emotion import artifact
 
 ROOT = Path(__file__).parents[1]
-WHEEL_MAX_MB = 20
+WHEEL_MAX_MB = 16
 HEAVY = (
     "torch", "transformers", "safetensors", "onnx", "pyarrow", "emoji", "matplotlib", "sklearn", "scipy",
     "fastapi", "paho", "ray", "rich", "huggingface_hub", "requests",

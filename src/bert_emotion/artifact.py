@@ -17,7 +17,7 @@ from bert_emotion.errors import ModelError
 from bert_emotion.labels import LABELS
 
 SHIPPED = Path(__file__).with_name("models")
-DEFAULT_MODEL = "base-v1"
+DEFAULT_MODEL = "small-v1"
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
@@ -33,7 +33,7 @@ class ModelConfig:
 
     Attributes:
         folder: where it lies.
-        name: name with version, for example ``base-v1``.
+        name: name with version, for example ``small-v1``.
         labels: label names in id order, as the network's outputs are.
         max_length: longest input in tokens, the two special tokens included; longer texts are read in windows.
         temperature: divides the logits before the softmax (calibration fitted on dev), > 0.
@@ -72,7 +72,7 @@ def find_model(model: str | Path | None) -> Path:
     name = DEFAULT_MODEL if model is None else str(model)
     folder = SHIPPED / name
     if not (folder / CONFIG).is_file():
-        # "base" finds "base-v1": the newest of that tier
+        # "small" finds "small-v1": the newest of that tier
         tier = [found for found in shipped_models() if found.rpartition("-v")[0] == name]
         newest = max(tier, key=lambda found: int(found.rpartition("-v")[2]), default=None)
         folder = SHIPPED / newest if newest else Path(name).expanduser()
