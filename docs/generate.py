@@ -59,12 +59,12 @@ def headline() -> str:
 
 def first_run() -> str:
     """The command line and the API with what they print."""
-    said = _command("predict", stdin="you came back!\n")
+    said = _command("predict", stdin="nobody came to my birthday\n")
     [prediction] = EmotionClassifier().predict(["i love you"])
     shown = f"{prediction!r}"
     shown = re.sub(r"score=([0-9.]+)", lambda m: f"score={float(m.group(1)):.3f}", shown)
     return (
-        f'```console\n$ echo "you came back!" | bert-emotion\n{said}\n```\n\n'
+        f'```console\n$ echo "nobody came to my birthday" | bert-emotion\n{said}\n```\n\n'
         "```python\nfrom bert_emotion import EmotionClassifier\n\nclassify = EmotionClassifier()\n"
         f'classify.predict(["i love you"])[0]\n# {shown}\n```'
     )

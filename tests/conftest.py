@@ -19,3 +19,23 @@ def fake() -> EmotionClassifier:
 def shipped() -> EmotionClassifier:
     """The default model."""
     return EmotionClassifier()
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT encoder folder of four narrow layers; needs the train extra."""
+    from .toy import write_encoder
+
+    folder = tmp_path_factory.mktemp("encoder")
+    write_encoder(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tables like those of the data step, of texts that a toy can learn."""
+    from .toy import write_tables
+
+    folder = tmp_path_factory.mktemp("prepared")
+    write_tables(folder)
+    return folder

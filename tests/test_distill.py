@@ -26,8 +26,6 @@ from bert_emotion.training.loop import LoopConfig
 from bert_emotion.training.quantaware import ActivationRounding, round_activations
 from bert_emotion.training.teacher import TeacherConfig, spell_emoji, train_teacher
 
-from .toy import write_encoder, write_tables
-
 pytestmark = [
     pytest.mark.torch,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
@@ -35,20 +33,6 @@ pytestmark = [
 QUICK = LoopConfig(epochs=2, learning_rate=2e-3, batch=16, label_smoothing=0.0, dev_every=1)
 ROUNDED = replace(QUICK, quantised_from=0.5)
 POOL = distill.PoolConfig(public=(("goemotions", 20), ("xed", 10)), unlabelled=26, long=4)
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("encoder")
-    write_encoder(folder, layers=4)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("prepared")
-    write_tables(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -21,26 +21,12 @@ from bert_emotion.labels import LABELS
 from bert_emotion.training import encoder, finetune, vocabulary
 from bert_emotion.training.loop import LoopConfig, Rows, batches_of, fit
 
-from .toy import write_encoder, write_tables
+from .toy import write_encoder
 
 pytestmark = [
     pytest.mark.torch,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("encoder")
-    write_encoder(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("prepared")
-    write_tables(folder)
-    return folder
 
 
 def config_for(toy: Path, epochs: float = 12) -> finetune.FinetuneConfig:

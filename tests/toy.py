@@ -17,7 +17,7 @@ WORDS = (
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
-def write_encoder(folder: Path, *, layers: int = 2, lower: bool = True, kind: str = "bert") -> None:
+def write_encoder(folder: Path, *, layers: int = 4, lower: bool = True, kind: str = "bert") -> None:
     """A BERT encoder folder with a character-and-word vocabulary."""
     import torch
     from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel
