@@ -26,10 +26,9 @@ from bert_emotion.training.loop import LoopConfig
 from bert_emotion.training.quantaware import ActivationRounding, round_activations
 from bert_emotion.training.teacher import TeacherConfig, spell_emoji, train_teacher
 
-pytestmark = [
-    pytest.mark.torch,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
-]
+from .toy import TRAINING
+
+pytestmark = TRAINING
 QUICK = LoopConfig(epochs=2, learning_rate=2e-3, batch=16, label_smoothing=0.0, dev_every=1)
 ROUNDED = replace(QUICK, quantised_from=0.5)
 POOL = distill.PoolConfig(public=(("goemotions", 20), ("xed", 10)), unlabelled=26, long=4)
@@ -68,7 +67,7 @@ def test_teacher_answers_once_and_the_student_learns_from_them(
         start=str(start), shape=students.Shape(layers=(0, 3), hidden=16, heads=2), emoji_rows=5, loop=ROUNDED
     )
     out = tmp_path / "student/model"
-    saved = distill.distill(prepared, tmp_path / "fit", out, recipe, texts, logits, record)
+    saved = distill.distill(prepared, tmp_path / "fit", out, recipe, POOL, texts, logits, record)
     assert saved["recipe"] == "distill"
     assert "unlabelled" in saved["sources"]
     assert saved["teacher"]["best"] == record["best"]

@@ -21,12 +21,9 @@ from bert_emotion.labels import LABELS
 from bert_emotion.training import encoder, finetune, vocabulary
 from bert_emotion.training.loop import LoopConfig, Rows, batches_of, fit
 
-from .toy import write_encoder
+from .toy import TRAINING, write_encoder
 
-pytestmark = [
-    pytest.mark.torch,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
-]
+pytestmark = TRAINING
 
 
 def config_for(toy: Path, epochs: float = 12) -> finetune.FinetuneConfig:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from bert_emotion.data.prepare import _write
 from bert_emotion.data.sources import Row
@@ -14,6 +15,12 @@ WORDS = (
     "sad", "angry", "love", "wow", "scared", "happy", "table",
     "gross", "shame", "guilty", "confused", "want", "sure",
 )  # fmt: skip
+TRAINING = [
+    pytest.mark.torch,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
+]
+"""Marks of the test files that train; the libraries warn about their own futures."""
+
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 

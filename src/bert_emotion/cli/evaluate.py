@@ -10,8 +10,8 @@ import typer
 
 from bert_emotion.classifier import EmotionClassifier
 from bert_emotion.cli.options import PREPARED, Model, Prepared
+from bert_emotion.cli.write import emoji_cell
 from bert_emotion.errors import InputError, require
-from bert_emotion.labels import EMOJI
 
 
 def evaluate(
@@ -57,8 +57,6 @@ def report(
 
 
 def _examples(classifier: EmotionClassifier, *, quiet: bool) -> dict[str, Any]:
-    from rich.cells import cell_len
-
     from bert_emotion.evaluation.examples import run_examples
 
     results = run_examples(classifier)
@@ -67,8 +65,7 @@ def _examples(classifier: EmotionClassifier, *, quiet: bool) -> dict[str, Any]:
         widest = max(len(result.text) for result in results)
 
         def cell(label: str) -> str:
-            emoji = EMOJI[label]
-            return f"{emoji}{' ' * max(1, 3 - cell_len(emoji))}{label:<10}"
+            return f"{emoji_cell(label)}{label:<10}"
 
         typer.echo(f"{'text':<{widest}}  {'expected':<13}  {'predicted':<13}  confidence")
         for result in results:
@@ -82,8 +79,5 @@ def _examples(classifier: EmotionClassifier, *, quiet: bool) -> dict[str, Any]:
     return {
         "passed": passed,
         "of": len(results),
-        "results": [
-            {"text": r.text, "expected": r.expected, "label": r.prediction.label, "score": r.prediction.score}
-            for r in results
-        ],
+        "results": [result.asdict() for result in results],
     }

@@ -117,12 +117,13 @@ def distill(
         raise InputError(f"no size {tier!r}; the ladder has {', '.join(LADDER)}.")
     recipe = dataclasses.replace(LADDER[tier].recipe, start=str(runs / LADDER[tier].start / "model"))
     record, config = read_teacher(teacher_run)
+    pool = PoolConfig()
     with training_bars() as progress:
         texts, logits = teacher_answers(
-            prepared, teacher_run, PoolConfig(), config, lambda done, total: progress("answers", done, total, 0.0, None)
+            prepared, teacher_run, pool, config, lambda done, total: progress("answers", done, total, 0.0, None)
         )
         out = runs / tier / "model"
-        result = run_distill(prepared, runs / tier / "fit", out, recipe, texts, logits, record, progress)
+        result = run_distill(prepared, runs / tier / "fit", out, recipe, pool, texts, logits, record, progress)
     typer.echo(f"{out}: authored dev macro-F1 {result['dev_macro_f1']:.4f}")
 
 

@@ -93,8 +93,7 @@ def _write_table(answered: Answered, top_k: int, all_scores: bool) -> None:
         if not all_scores and top_k == 1:
             shown = [(prediction.label, prediction.score)]
         for rank, (label, score) in enumerate(shown):
-            emoji = EMOJI[label]
-            line = Text(emoji + " " * max(1, 3 - cell_len(emoji)))
+            line = Text(emoji_cell(label))
             line.append(f"{label:<{LABEL_CELLS}}", style=_COLOURS[label])
             line.append(bar(score), style=_COLOURS[label])
             line.append(f" {score:.2f}  ")
@@ -105,6 +104,14 @@ def _write_table(answered: Answered, top_k: int, all_scores: bool) -> None:
                 flat = " ".join("".join(c for c in text if c.isprintable() or c.isspace()).split())
                 line.append(flat if cell_len(flat) <= room else set_cell_size(flat, room - 1) + "…", style="dim")
             console.print(line, soft_wrap=True)
+
+
+def emoji_cell(label: str) -> str:
+    """The emoji of a label, padded to three terminal cells."""
+    from rich.cells import cell_len
+
+    emoji = EMOJI[label]
+    return emoji + " " * max(1, 3 - cell_len(emoji))
 
 
 def bar(score: float) -> str:

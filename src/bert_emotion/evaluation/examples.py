@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from bert_emotion.classifier import EmotionClassifier, Prediction
 from bert_emotion.labels import EXAMPLES
@@ -20,6 +21,11 @@ class ExampleResult:
     def passed(self) -> bool:
         """Whether the model's best guess is the expected label."""
         return self.prediction.label == self.expected
+
+    def asdict(self) -> dict[str, Any]:
+        """Text, expected label, answered label and its score, as plain JSON types."""
+        answer = self.prediction
+        return {"text": self.text, "expected": self.expected, "label": answer.label, "score": answer.score}
 
 
 def run_examples(classifier: EmotionClassifier) -> list[ExampleResult]:

@@ -51,10 +51,7 @@ def write_report(model: str | Path | None, prepared: Path, out: Path) -> dict[st
         "rest_accuracy": float(right[~kept].mean()) if (~kept).any() else None,
     }
     figures["robustness"] = robustness(predict, load(prepared, HELD_OUT[0], long=False).texts)
-    figures["examples"] = [
-        {"text": r.text, "expected": r.expected, "label": r.prediction.label, "score": r.prediction.score}
-        for r in run_examples(classifier)
-    ]
+    figures["examples"] = [result.asdict() for result in run_examples(classifier)]
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     _plot_confusion(np.asarray(figures["held_out"][test.name]["confusion"]), out / "confusion.png")

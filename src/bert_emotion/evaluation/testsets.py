@@ -47,7 +47,6 @@ class TestSet:
 
 
 _SETS: dict[str, tuple[str, Split, bool]] = {
-    "authored dev": ("authored", "dev", False),
     "authored test": ("authored", "test", False),
     "GoEmotions test (12 labels)": ("goemotions", "test", False),
     "iSarcasmEval test": ("isarcasmeval", "test", True),
@@ -60,7 +59,7 @@ def load(prepared: Path, name: str, *, long: bool | None = None) -> TestSet:
 
     Args:
         prepared: output of the data step.
-        name: a name of ``names()``.
+        name: a key of ``_SETS``.
         long: authored rows only: True for the long files, False for the others, None for all.
     """
     source, split, binary = _SETS[name]
@@ -100,11 +99,8 @@ def score(probabilities: np.ndarray, test: TestSet) -> dict[str, Any]:
     }
 
 
-def evaluate(predict: Predict, prepared: Path, *, split: Split = "test") -> dict[str, Any]:
-    """Figures of every held-out set of `split` (``"dev"``: only the authored dev rows)."""
-    if split == "dev":
-        tests = [load(prepared, "authored dev"), load(prepared, "authored dev", long=True)]
-    else:
-        tests = [load(prepared, "authored test"), load(prepared, "authored test", long=True)]
-        tests += [load(prepared, name) for name in _SETS if not name.startswith("authored")]
+def evaluate(predict: Predict, prepared: Path) -> dict[str, Any]:
+    """Figures of every held-out test set."""
+    tests = [load(prepared, "authored test"), load(prepared, "authored test", long=True)]
+    tests += [load(prepared, name) for name in _SETS if not name.startswith("authored")]
     return {test.name: score(predict(test.texts), test) for test in tests}

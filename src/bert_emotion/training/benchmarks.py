@@ -6,13 +6,11 @@ Weights made here are never shipped: two of the sets are for research only.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from tokenizers import Tokenizer
 
 from bert_emotion.data.prepare import read_table
@@ -20,8 +18,12 @@ from bert_emotion.data.sources import Split
 from bert_emotion.errors import TrainingError
 from bert_emotion.evaluation.metrics import accuracy, confusion_matrix, macro_f1, softmax
 from bert_emotion.evaluation.tables import markdown_table
-from bert_emotion.training.encoder import logits_of, new_classifier, read_tokenizer_json, token_ids
+from bert_emotion.training.encoder import logits_of, new_classifier, own_tokenizer, token_ids
+from bert_emotion.training.finetune import Progress, of_stage
 from bert_emotion.training.loop import LoopConfig, Rows, binary_cross_entropy, fit, soft_cross_entropy
+
+MAX_LENGTH = 128
+"""Longest input in tokens; the sets hold comments and tweets."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def run_benchmark(
     *,
     preset: str = "default",
     seed: int | None = None,
-    progress: Callable[..., None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Fine-tune `encoder` on a task, choose by dev, and score the test split once.
 
@@ -172,9 +174,7 @@ def run_benchmark(
         raise TrainingError(f"no task {name!r} or preset {preset!r}; tasks {list(TASKS)}, presets {list(PRESETS)}.")
     task = TASKS[name]
     loop = PRESETS[preset] if seed is None else replace(PRESETS[preset], seed=seed)
-    tokenizer = Tokenizer.from_str(read_tokenizer_json(encoder))
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(128)
+    tokenizer = own_tokenizer(encoder, MAX_LENGTH)
     train, dev, test = (_rows(task, prepared, tokenizer, split) for split in ("train", "dev", "test"))
     model = new_classifier(encoder, None, None, loop.seed, labels=task.labels)
     table: list[dict[str, float]] = []
@@ -190,11 +190,10 @@ def run_benchmark(
         table.append(single_label_scores(logits, dev.targets.argmax(1)))
         return table[-1][task.headline]
 
-    report = (lambda *args: progress(f"{name} seed {loop.seed}", *args)) if progress else None
+    report = of_stage(progress, f"{name} seed {loop.seed}")
     loss = binary_cross_entropy if task.multi_label else soft_cross_entropy
     result = fit(model, train, loop, run, dev_score, loss=loss, progress=report)
-    with torch.inference_mode():
-        dev_logits, test_logits = logits_of(model, dev.ids, bf16=False), logits_of(model, test.ids, bf16=False)
+    dev_logits, test_logits = logits_of(model, dev.ids, bf16=False), logits_of(model, test.ids, bf16=False)
     if task.multi_label:
         dev_p, test_p = (1 / (1 + np.exp(-logits)) for logits in (dev_logits, test_logits))
         thresholds = tune_thresholds(dev_p, dev.targets)

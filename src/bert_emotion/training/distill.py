@@ -8,7 +8,6 @@ are computed once and kept; every student reads the same file.
 from __future__ import annotations
 
 import json
-import platform
 import random
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -16,19 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import transformers
 from tokenizers import Tokenizer
 
-from bert_emotion import __version__
 from bert_emotion.data.keys import normalise
 from bert_emotion.data.prepare import held_out, manifest_hash, read_table
 from bert_emotion.errors import TrainingError
 from bert_emotion.evaluation.metrics import softmax
 from bert_emotion.labels import LABELS
 from bert_emotion.training.augment import emoji_only, variant
-from bert_emotion.training.encoder import commit, load_classifier, save_classifier, token_ids
-from bert_emotion.training.finetune import Progress, dev_scorer, soft_targets
+from bert_emotion.training.encoder import load_classifier, provenance, save_classifier, token_ids
+from bert_emotion.training.finetune import NEAR_WEIGHT, Progress, dev_scorer, of_stage, soft_targets
 from bert_emotion.training.loop import LoopConfig, Rows, fit
 from bert_emotion.training.students import Shape, make_student
 from bert_emotion.training.teacher import TeacherConfig, label_texts
@@ -154,7 +150,7 @@ def student_rows(
     rng = random.Random(config.loop.seed)
     soft = dict(zip(texts, softmax(logits, config.soft_temperature).astype(np.float32), strict=True))
     table = read_table(prepared, "authored", "train").to_pydict()
-    own = soft_targets(table, 0.75)
+    own = soft_targets(table, NEAR_WEIGHT)
     for i, text in enumerate(table["text"]):
         if text in soft:
             own[i] = config.hard_share * own[i] + (1 - config.hard_share) * soft[text]
@@ -175,6 +171,7 @@ def distill(
     run: Path,
     out: Path,
     config: DistillConfig,
+    pool: PoolConfig,
     texts: list[str],
     logits: np.ndarray,
     teacher: dict[str, Any],
@@ -187,6 +184,7 @@ def distill(
         run: folder for checkpoints.
         out: Hugging Face model folder to write.
         config: the recipe.
+        pool: how the texts were chosen, for the record of sources.
         texts: the pool, authored rows first.
         logits: the teacher's answers for it.
         teacher: the teacher's record, kept in the student's.
@@ -198,23 +196,14 @@ def distill(
     model, tokenizer_json = make_student(model, (start / "tokenizer.json").read_text(encoding="utf-8"), config.shape)
     tokenizer = Tokenizer.from_str(tokenizer_json)
     rows = student_rows(prepared, tokenizer, texts, logits, config)
-    report = (lambda *args: progress(out.parent.name, *args)) if progress else None
+    report = of_stage(progress, out.parent.name)
     result = fit(model, rows, config.loop, run, dev_scorer(prepared, tokenizer), progress=report)
     before = json.loads((start / "training.json").read_text(encoding="utf-8"))
     record = {
         "recipe": "distill",
-        "sources": list(
-            dict.fromkeys([*before["sources"], *(source for source, _ in PoolConfig().public), "unlabelled"])
-        ),
+        "sources": list(dict.fromkeys([*before["sources"], *(source for source, _ in pool.public), "unlabelled"])),
         "config": asdict(config),
-        "commit": commit(),
-        "data_manifest_sha256": manifest_hash(prepared),
-        "versions": {
-            "bert-emotion": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-        },
+        **provenance(prepared),
         "rows": len(rows.ids),
         "pool": len(texts),
         "teacher": teacher,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
+from bert_emotion import __version__
+from bert_emotion.data.prepare import manifest_hash
 from bert_emotion.errors import TrainingError
 from bert_emotion.labels import LABELS
 from bert_emotion.training.vocabulary import Vocabulary
@@ -53,12 +57,12 @@ def can_trim(encoder: str) -> bool:
     return content["model"].get("type") == "WordPiece" and not cased
 
 
-def own_tokenizer(encoder: str, max_length: int) -> str:
-    """The encoder's own ``tokenizer.json`` with our truncation and no padding."""
+def own_tokenizer(encoder: str, max_length: int) -> Tokenizer:
+    """The encoder's own tokenizer with our truncation and no padding."""
     tokenizer = Tokenizer.from_str(read_tokenizer_json(encoder))
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length)
-    return tokenizer.to_str()
+    return tokenizer
 
 
 def new_classifier(
@@ -210,6 +214,20 @@ def logits_of(model: Any, ids: list[list[int]], batch: int = 64, *, bf16: bool =
         out[chosen] = logits.float().numpy()
     model.train(was_training)
     return out
+
+
+def provenance(prepared: Path) -> dict[str, Any]:
+    """What every training record says of its origin: commit, data manifest and library versions."""
+    return {
+        "commit": commit(),
+        "data_manifest_sha256": manifest_hash(prepared),
+        "versions": {
+            "bert-emotion": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        },
+    }
 
 
 def commit() -> str:

@@ -9,29 +9,26 @@ with the better authored-dev macro-F1 becomes the model.
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import transformers
 from tokenizers import Tokenizer
 
-from bert_emotion import __version__
-from bert_emotion.data.prepare import manifest_hash, read_table
+from bert_emotion.data.prepare import read_table
 from bert_emotion.data.sources import NO_LABEL
 from bert_emotion.evaluation.metrics import macro_f1, softmax
 from bert_emotion.labels import LABELS
 from bert_emotion.training.encoder import (
     DEFAULT_ENCODER,
     can_trim,
-    commit,
     logits_of,
     new_classifier,
     own_tokenizer,
+    provenance,
     read_tokenizer_json,
     save_classifier,
     token_ids,
@@ -41,6 +38,14 @@ from bert_emotion.training.vocabulary import Vocabulary, trim
 
 Progress = Callable[[str, int, int, float, float | None], None]
 """Called with (stage, step, steps, mean loss, newest dev macro-F1)."""
+
+NEAR_WEIGHT = 0.75
+"""What a row whose second labelling was "near" keeps for its own label; the rest goes to the other one."""
+
+
+def of_stage(progress: Progress | None, name: str) -> Callable[[int, int, float, float | None], None] | None:
+    """The progress of one named stage, as the training loop reports it."""
+    return None if progress is None else partial(progress, name)
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class FinetuneConfig:
     agree_confidence: float = 0.5
     public_per_label: int = 400
     public_weight: float = 0.5
-    near_weight: float = 0.75  # a row whose second labelling was "near" keeps this much for its own label
+    near_weight: float = NEAR_WEIGHT
     authored_only: LoopConfig = field(default_factory=lambda: LoopConfig(epochs=3))
     with_public: LoopConfig = field(default_factory=lambda: LoopConfig(epochs=3, seed=14))
 
@@ -142,19 +147,18 @@ def finetune(
         config: the recipe.
         progress: see ``Progress``.
     """
-    data_hash = manifest_hash(prepared)
     vocabulary = build_vocabulary(config, prepared)
     kept = vocabulary is None
-    tokenizer_json = (
-        own_tokenizer(config.encoder, config.max_length) if vocabulary is None else vocabulary.tokenizer_json
+    tokenizer = (
+        own_tokenizer(config.encoder, config.max_length)
+        if vocabulary is None
+        else Tokenizer.from_str(vocabulary.tokenizer_json)
     )
-    tokenizer = Tokenizer.from_str(tokenizer_json)
     dev_score = dev_scorer(prepared, tokenizer)
 
     def stage(name: str, rows: Rows, loop: LoopConfig) -> tuple[Any, dict[str, Any]]:
         model = new_classifier(config.encoder, vocabulary, config.max_length, loop.seed)
-        report = (lambda *args: progress(name, *args)) if progress else None
-        return model, fit(model, rows, loop, run / name, dev_score, progress=report)
+        return model, fit(model, rows, loop, run / name, dev_score, progress=of_stage(progress, name))
 
     authored = authored_rows(prepared, tokenizer, config.near_weight)
     first, first_result = stage("authored-only", authored, config.authored_only)
@@ -174,20 +178,19 @@ def finetune(
             dict.fromkeys(["authored", *config.public_sources, *(() if kept else config.vocabulary_sources)])
         ),
         "config": asdict(config),
-        "commit": commit(),
-        "data_manifest_sha256": data_hash,
-        "versions": {
-            "bert-emotion": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-        },
+        **provenance(prepared),
         "rows": {"authored": len(authored.ids), "public": len(public.ids)},
         "public": public_record,
         "stages": {"authored-only": first_result, "with-public": second_result},
         "chosen": chosen,
         "dev_macro_f1": max(first_result["best"], second_result["best"]),
     }
-    save_classifier(model, tokenizer_json, out, config.max_length, config.encoder if kept else None)
+    save_classifier(
+        model,
+        vocabulary.tokenizer_json if vocabulary else tokenizer.to_str(),
+        out,
+        config.max_length,
+        config.encoder if kept else None,
+    )
     (out / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return record

@@ -16,14 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 from transformers import AutoModel
 
 from bert_emotion.data.prepare import manifest_hash, read_table
 from bert_emotion.evaluation.metrics import macro_f1
 from bert_emotion.labels import LABELS
-from bert_emotion.training.encoder import commit, find_encoder, logits_of, read_tokenizer_json, token_ids
-from bert_emotion.training.finetune import Progress, soft_targets
+from bert_emotion.training.encoder import commit, find_encoder, logits_of, own_tokenizer, token_ids
+from bert_emotion.training.finetune import NEAR_WEIGHT, Progress, of_stage, soft_targets
 from bert_emotion.training.loop import LoopConfig, Rows, fit
 from bert_emotion.training.vocabulary import all_emoji
 
@@ -42,7 +41,7 @@ class TeacherConfig:
 
     encoder: str = "sentence-transformers/all-mpnet-base-v2"
     max_length: int = 192
-    near_weight: float = 0.75
+    near_weight: float = NEAR_WEIGHT
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(epochs=2, learning_rate=4e-5, label_smoothing=0.05, dev_every=1.0)
     )
@@ -66,16 +65,9 @@ class SentenceClassifier(torch.nn.Module):  # type: ignore[misc]
         return SimpleNamespace(logits=self.head(self.dropout(pooled)))
 
 
-def _tokenizer(config: TeacherConfig) -> Tokenizer:
-    tokenizer = Tokenizer.from_str(read_tokenizer_json(config.encoder))
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(config.max_length)
-    return tokenizer
-
-
 def train_teacher(prepared: Path, run: Path, config: TeacherConfig, progress: Progress | None = None) -> dict[str, Any]:
     """Fine-tune the teacher; its best weights stay in ``run/fit/best.pt``. An interrupted run goes on."""
-    tokenizer = _tokenizer(config)
+    tokenizer = own_tokenizer(config.encoder, config.max_length)
     torch.manual_seed(config.loop.seed)
     model = SentenceClassifier(config.encoder)
     table = read_table(prepared, "authored", "train").to_pydict()
@@ -84,14 +76,13 @@ def train_teacher(prepared: Path, run: Path, config: TeacherConfig, progress: Pr
     dev = read_table(prepared, "authored", "dev").to_pydict()
     dev_ids = token_ids(tokenizer, [spell_emoji(t) for t in dev["text"]])
     truth = np.asarray(dev["label"])
-    report = (lambda *args: progress("teacher", *args)) if progress else None
     result = fit(
         model,
         rows,
         config.loop,
         run / "fit",
         lambda m: macro_f1(truth, logits_of(m, dev_ids).argmax(1), len(LABELS)),
-        progress=report,
+        progress=of_stage(progress, "teacher"),
     )
     record = {"config": asdict(config), "data_manifest_sha256": manifest_hash(prepared), "commit": commit(), **result}
     (run / "teacher.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -111,7 +102,7 @@ def label_texts(
     out.mkdir(parents=True, exist_ok=True)
     pending = [start for start in range(0, len(texts), chunk) if not (out / f"{start:08d}.npy").exists()]
     if pending:
-        tokenizer = _tokenizer(config)
+        tokenizer = own_tokenizer(config.encoder, config.max_length)
         model = SentenceClassifier(config.encoder)
         model.load_state_dict(torch.load(run / "fit" / "best.pt", weights_only=True))
         model.eval()
