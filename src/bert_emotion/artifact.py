@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from bert_emotion.errors import ModelError
-from bert_emotion.labels import LABELS
 
 SHIPPED = Path(__file__).with_name("models")
 DEFAULT_MODEL = "small-v1"
@@ -34,10 +33,12 @@ class ModelConfig:
     Attributes:
         folder: where it lies.
         name: name with version, for example ``small-v1``.
-        labels: label names in id order, as the network's outputs are.
+        labels: label names in id order, as the network's outputs are; the 13, or a set of somebody's own.
         max_length: longest input in tokens, the two special tokens included; longer texts are read in windows.
         temperature: divides the logits before the softmax (calibration fitted on dev), > 0.
         threshold: confidence below which ``reason`` says ``low_confidence`` (fitted on dev), 0-1.
+        multi_label: every label is answered yes or no by itself (sigmoid), instead of one of all (softmax).
+        label_thresholds: of a multi-label model, the probability from which on each label is given.
     """
 
     folder: Path
@@ -46,6 +47,8 @@ class ModelConfig:
     max_length: int
     temperature: float
     threshold: float
+    multi_label: bool = False
+    label_thresholds: tuple[float, ...] = ()
 
     @property
     def onnx_path(self) -> Path:
@@ -96,6 +99,11 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def read_config_json(folder: Path) -> dict[str, Any]:
+    """Content of ``config.json``."""
+    return _read_json(folder / CONFIG)
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Content of ``manifest.json``."""
     return _read_json(folder / MANIFEST)
@@ -105,19 +113,19 @@ def load_config(model: str | Path | None = None) -> ModelConfig:
     """Settings of a model; the files' sizes are checked, and a folder that is not ours is verified by sha256.
 
     Raises:
-        ModelError: missing, malformed or altered files, labels other than the 13, another format.
+        ModelError: missing, malformed or altered files, labels that are no set of names, another format.
     """
     folder = find_model(model)
-    content = _read_json(folder / CONFIG)
+    content = read_config_json(folder)
     settings = content.get("bert_emotion")
     if not isinstance(settings, dict) or settings.get("format") != FORMAT:
         raise ModelError(
             f"{folder / CONFIG} has no 'bert_emotion' settings of format {FORMAT}; export the model again."
         )
     names = content.get("id2label")
-    labels = tuple(names[str(i)] for i in range(len(names))) if isinstance(names, dict) else ()
-    if labels != LABELS:
-        raise ModelError(f"{folder / CONFIG} names the labels {list(labels)}, expected {list(LABELS)}.")
+    labels = tuple(names.get(str(i), "") for i in range(len(names))) if isinstance(names, dict) else ()
+    if len(labels) < 2 or len(set(labels)) != len(labels) or not all(isinstance(x, str) and x for x in labels):
+        raise ModelError(f"{folder / CONFIG} names the labels {list(labels)}, expected at least two different names.")
     try:
         config = ModelConfig(
             folder=folder,
@@ -126,6 +134,8 @@ def load_config(model: str | Path | None = None) -> ModelConfig:
             max_length=int(settings["max_length"]),
             temperature=float(settings["temperature"]),
             threshold=float(settings["threshold"]),
+            multi_label=content.get("problem_type") == "multi_label_classification",
+            label_thresholds=tuple(float(t) for t in settings.get("label_thresholds", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
@@ -133,6 +143,8 @@ def load_config(model: str | Path | None = None) -> ModelConfig:
         ) from error
     if config.max_length < 8 or not config.temperature > 0 or not 0 <= config.threshold <= 1:
         raise ModelError(f"{folder / CONFIG}: max_length, temperature or threshold is out of range.")
+    if config.multi_label and len(config.label_thresholds) != len(labels):
+        raise ModelError(f"{folder / CONFIG}: a multi-label model needs one of 'label_thresholds' a label.")
     verify(folder, hashes=folder.resolve().parent != SHIPPED.resolve())
     return config
 

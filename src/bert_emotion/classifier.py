@@ -14,7 +14,7 @@ import onnxruntime
 from bert_emotion.artifact import load_config
 from bert_emotion.documents import combine, windows
 from bert_emotion.errors import InputError, ModelError
-from bert_emotion.labels import EMOJI, LABELS, Emotion
+from bert_emotion.labels import emoji_of
 from bert_emotion.tokenizer import TextTokenizer
 
 UNREADABLE_SHARE = 0.5
@@ -22,25 +22,23 @@ UNREADABLE_SHARE = 0.5
 
 _UNSET: Any = object()
 
-# Nothing was read: every label alike, Neutral a little ahead so that the answer is defined.
-_NOTHING_READ = np.full(len(LABELS), 0.07)
-_NOTHING_READ[Emotion.NEUTRAL] = 1 - 0.07 * (len(LABELS) - 1)
-
 
 @dataclass(frozen=True)
 class Prediction:
     """The answer for one text.
 
     Attributes:
-        label: our answer, one of the 13 names.
+        label: our answer, one of the model's names (the shipped models have 13).
         emoji: emoji of `label`.
         score: calibrated probability of `label`, 0-1.
-        scores: probability of every label, in label order, summing to 1.
+        scores: probability of every label, in label order, summing to 1 (of a multi-label model each by itself).
         raw_label: what the network alone says; differs from `label` only where the text could not be read.
         reason: None, or why the answer deserves care: ``low_confidence`` (the score is under the model's
             threshold; `label` is still the best guess), ``empty`` (nothing but white space and control
             characters; answered Neutral) or ``unreadable`` (mostly characters that the vocabulary lacks, such
-            as another script; answered Neutral).
+            as another script; answered Neutral). A label set without Neutral answers its first label then, all
+            scores alike.
+        labels: None, or of a multi-label model all labels that the text is given, which may be none.
     """
 
     label: str
@@ -49,10 +47,11 @@ class Prediction:
     scores: dict[str, float] = field(repr=False)
     raw_label: str
     reason: str | None = None
+    labels: tuple[str, ...] | None = field(default=None, repr=False)
 
     def asdict(self) -> dict[str, Any]:
         """All fields as plain JSON types."""
-        return {
+        plain = {
             "label": self.label,
             "emoji": self.emoji,
             "score": self.score,
@@ -60,13 +59,14 @@ class Prediction:
             "raw_label": self.raw_label,
             "reason": self.reason,
         }
+        return plain if self.labels is None else {**plain, "labels": list(self.labels)}
 
 
 class Engine(Protocol):
     """What runs the network: any runtime can stand behind this."""
 
     def __call__(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
-        """Logits, float32 (batch, 13), of int64 (batch, length) ids and mask."""
+        """Logits, float32 (batch, labels), of int64 (batch, length) ids and mask."""
 
 
 class OnnxEngine:
@@ -99,7 +99,7 @@ class OnnxEngine:
 
 
 class EmotionClassifier:
-    """Tells which of 13 emotions a text carries.
+    """Tells which of 13 emotions a text carries, or which label of a set of your own.
 
     >>> EmotionClassifier().predict(["i love you"])
     [Prediction(label='Love', emoji='❤️', score=0.97…, raw_label='Love', reason=None)]
@@ -128,10 +128,18 @@ class EmotionClassifier:
         self.threads = threads
         self._tokenizer = TextTokenizer(self.config.tokenizer_path)
         self._engine: Engine = OnnxEngine(self.config.onnx_path) if engine is None else engine
+        names = [label.lower() for label in self.config.labels]
+        self._neutral = names.index("neutral") if "neutral" in names else None
+        # nothing was read: every label alike, Neutral a little ahead so that the answer is defined
+        size = len(names)
+        self._nothing_read = np.full(size, 0.0 if self.config.multi_label else 1 / size)
+        if self._neutral is not None and not self.config.multi_label:
+            self._nothing_read[:] = 0.07 * 13 / size
+            self._nothing_read[self._neutral] += 0.09
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The 13 names in id order, the order of the columns of ``predict_proba``."""
+        """The names in id order, the order of the columns of ``predict_proba``; 13 of a shipped model."""
         return self.config.labels
 
     @overload
@@ -151,7 +159,7 @@ class EmotionClassifier:
         Args:
             inputs: a text, a list of texts, or any other iterable, which is then answered as a stream.
             top_k: not given, one ``{"label", "score"}`` a text; a number, a list of that many a text, best
-                first; None, a list of all 13.
+                first; None, a list of all labels.
             batch_size: texts taken from the iterable at a time.
 
         Returns:
@@ -187,9 +195,12 @@ class EmotionClassifier:
         return self._stream([texts] if isinstance(texts, str) else texts, batch_size)
 
     def predict_proba(self, texts: str | Iterable[str]) -> np.ndarray:
-        """Calibrated probabilities, float64 (n, 13), columns in label order, rows summing to 1."""
+        """Calibrated probabilities, float64 (n, labels), columns in label order.
+
+        Rows sum to 1, but for a multi-label model, whose labels stand each by itself.
+        """
         rows = [list(prediction.scores.values()) for prediction in self.stream(texts)]
-        return np.asarray(rows, dtype=np.float64).reshape(-1, len(LABELS))
+        return np.asarray(rows, dtype=np.float64).reshape(-1, len(self.labels))
 
     def _stream(self, texts: Iterable[str], batch_size: int) -> Iterator[Prediction]:
         if batch_size < 1:
@@ -210,32 +221,44 @@ class EmotionClassifier:
             raise InputError(f"text {position} is {type(text).__name__}, expected str. Leave it out or pass ''.")
         tokens = self._tokenizer.encode(text)
         if not tokens.ids:
-            return self._answer(_NOTHING_READ, reason="empty")
+            return self._answer(self._nothing_read, reason="empty")
         parts = windows(tokens, self.config.max_length - 2)
         read = np.stack([self._run(part) for part in parts])
-        scores = read[0] if len(parts) == 1 else combine(read, [len(part) for part in parts])
+        if len(parts) == 1:
+            scores = read[0]
+        elif self.config.multi_label:
+            scores = read.max(axis=0)  # what stands in any passage stands in the text
+        else:
+            scores = combine(read, [len(part) for part in parts], self._neutral)
         if tokens.unknown > UNREADABLE_SHARE:
-            return self._answer(_NOTHING_READ, reason="unreadable", raw=scores)
+            return self._answer(self._nothing_read, reason="unreadable", raw=scores)
         return self._answer(scores)
 
     def _run(self, ids: list[int]) -> np.ndarray:
-        """Calibrated probabilities, float64 (13,), of one window."""
+        """Calibrated probabilities, float64 (labels,), of one window."""
         row = np.array([[self._tokenizer.cls, *ids, self._tokenizer.sep]], dtype=np.int64)
         logits = self._engine(row, np.ones_like(row))[0].astype(np.float64) / self.config.temperature
+        if self.config.multi_label:
+            return np.asarray(1 / (1 + np.exp(-logits)))
         exp = np.exp(logits - logits.max())
         return np.asarray(exp / exp.sum())
 
     def _answer(self, scores: np.ndarray, *, reason: str | None = None, raw: np.ndarray | None = None) -> Prediction:
         best = int(scores.argmax())
-        label = LABELS[best]
+        label = self.labels[best]
         score = float(scores[best])
+        given = None
+        if self.config.multi_label:
+            at = zip(self.labels, scores, self.config.label_thresholds, strict=True)
+            given = tuple(name for name, found, threshold in at if found >= threshold)
         if reason is None and score < self.config.threshold:
             reason = "low_confidence"
         return Prediction(
             label=label,
-            emoji=EMOJI[label],
+            emoji=emoji_of(label),
             score=score,
-            scores=dict(zip(LABELS, scores.tolist(), strict=True)),
-            raw_label=label if raw is None else LABELS[int(raw.argmax())],
+            scores=dict(zip(self.labels, scores.tolist(), strict=True)),
+            raw_label=label if raw is None else self.labels[int(raw.argmax())],
             reason=reason,
+            labels=given,
         )

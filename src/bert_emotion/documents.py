@@ -6,7 +6,6 @@ import re
 
 import numpy as np
 
-from bert_emotion.labels import Emotion
 from bert_emotion.tokenizer import Tokens
 
 # Ends of sentences in the sense of "a good place to cut": marks with closing quotes, and line breaks.
@@ -49,16 +48,18 @@ def windows(tokens: Tokens, size: int) -> list[list[int]]:
     return out
 
 
-def combine(probabilities: np.ndarray, lengths: list[int]) -> np.ndarray:
+def combine(probabilities: np.ndarray, lengths: list[int], neutral: int | None) -> np.ndarray:
     """One answer for a text out of its windows' answers.
 
     Args:
-        probabilities: (windows, 13), each row summing to 1.
+        probabilities: (windows, labels), each row summing to 1.
         lengths: tokens of each window.
+        neutral: column of Neutral; None where the label set has none.
 
     Returns:
-        Weighted mean, (13,), summing to 1. A window weighs by its length and by how little neutral it is.
+        Weighted mean, (labels,), summing to 1. A window weighs by its length and by how little neutral it is.
     """
-    neutral = probabilities[:, Emotion.NEUTRAL]
-    weights = np.asarray(lengths) * (1 - (1 - NEUTRAL_SHARE) * neutral)
+    weights = np.asarray(lengths, dtype=np.float64)
+    if neutral is not None:
+        weights *= 1 - (1 - NEUTRAL_SHARE) * probabilities[:, neutral]
     return np.asarray(weights @ probabilities / weights.sum())

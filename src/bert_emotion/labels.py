@@ -61,8 +61,17 @@ _EMOJI_AND_MEANING: dict[Emotion, tuple[str, str]] = {
 LABELS: tuple[str, ...] = tuple(emotion.label for emotion in Emotion)
 """The 13 names in id order."""
 
+OWN_LABEL_EMOJI = "🏷️"
+"""Stands beside a label that is none of the 13."""
+
 EMOJI: dict[str, str] = {emotion.label: emotion.emoji for emotion in Emotion}
 """Label name to emoji."""
+
+
+def emoji_of(label: str) -> str:
+    """Emoji of a label; a label of somebody's own set that is none of the 13 gets a plain mark."""
+    return EMOJI.get(label, OWN_LABEL_EMOJI)
+
 
 LABEL_IDS: dict[str, int] = {emotion.label: int(emotion) for emotion in Emotion}
 """Label name to id."""

@@ -86,13 +86,17 @@ def teacher(
     for library in ("torch", "transformers", "pyarrow", "emoji", "sklearn"):
         require(library, "train")
     from bert_emotion.training.distill import PoolConfig, teacher_answers
-    from bert_emotion.training.teacher import TeacherConfig, train_teacher
+    from bert_emotion.training.teacher import TeacherConfig, train_teacher, trained_teacher
 
     config = TeacherConfig(encoder=encoder)
     with training_bars() as progress:
         record = train_teacher(prepared, run, config, progress)
         texts, _ = teacher_answers(
-            prepared, run, PoolConfig(), config, lambda done, total: progress("answers", done, total, 0.0, None)
+            prepared,
+            run,
+            PoolConfig(),
+            lambda: trained_teacher(run, config),
+            lambda done, total: progress("answers", done, total, 0.0, None),
         )
     typer.echo(f"{run}: authored dev macro-F1 {record['best']:.4f}, answers for {len(texts)} texts")
 
@@ -104,23 +108,42 @@ def distill(
         "runs"
     ),
     teacher_run: Annotated[Path, typer.Option("--teacher", help="Folder of the teacher.")] = Path("runs/teacher"),
+    assistant: Annotated[
+        str | None, typer.Option(help="A shipped model that teaches instead: weaker, faster, with a larger pool.")
+    ] = None,
+    go_on: Annotated[
+        Path | None, typer.Option("--from", help="Go on from this folder of the same shape (default: the recipe's).")
+    ] = None,
     prepared: Prepared = PREPARED,
 ) -> None:
     """Distil the teacher into one size of the ladder; writes RUNS/TIER/model."""
     for library in ("torch", "transformers", "pyarrow", "emoji", "sklearn"):
         require(library, "train")
-    from bert_emotion.training.distill import PoolConfig, read_teacher, teacher_answers
+    from bert_emotion.training.distill import ASSISTED_POOL, PoolConfig, assistant_record, read_teacher, teacher_answers
     from bert_emotion.training.distill import distill as run_distill
     from bert_emotion.training.ladder import LADDER
+    from bert_emotion.training.students import Shape
+    from bert_emotion.training.teacher import assistant as load_assistant
+    from bert_emotion.training.teacher import trained_teacher
 
     if tier not in LADDER:
         raise InputError(f"no size {tier!r}; the ladder has {', '.join(LADDER)}.")
     recipe = dataclasses.replace(LADDER[tier].recipe, start=str(runs / LADDER[tier].start / "model"))
-    record, config = read_teacher(teacher_run)
-    pool = PoolConfig()
+    if go_on is not None:
+        recipe = dataclasses.replace(recipe, start=str(go_on), shape=Shape())
+    if assistant is None:
+        pool, folder = PoolConfig(), teacher_run
+        record, config = read_teacher(teacher_run)
+    else:
+        pool, folder = ASSISTED_POOL, runs / f"assistant-{assistant}"
+        record = assistant_record(assistant)
     with training_bars() as progress:
         texts, logits = teacher_answers(
-            prepared, teacher_run, pool, config, lambda done, total: progress("answers", done, total, 0.0, None)
+            prepared,
+            folder,
+            pool,
+            lambda: trained_teacher(teacher_run, config) if assistant is None else load_assistant(assistant),
+            lambda done, total: progress("answers", done, total, 0.0, None),
         )
         out = runs / tier / "model"
         result = run_distill(prepared, runs / tier / "fit", out, recipe, pool, texts, logits, record, progress)

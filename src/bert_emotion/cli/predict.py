@@ -31,8 +31,8 @@ def predict(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header.")] = False,
-    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, max=13, help="Labels a text, best first.")] = 1,
-    all_scores: Annotated[bool, typer.Option("--all-scores", help="All 13 scores, in label order.")] = False,
+    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, help="Labels a text, best first.")] = 1,
+    all_scores: Annotated[bool, typer.Option("--all-scores", help="Every score, in label order.")] = False,
     model: Model = None,
     threads: Annotated[int, typer.Option("--threads", "-t", min=1, help="Texts read side by side.")] = 1,
 ) -> None:
@@ -47,6 +47,8 @@ def predict(
     plain = Output.TABLE if sys.stdout.isatty() else Output.TSV
     output = Output.JSON if as_json else Output.CSV if as_csv else plain
     classifier = EmotionClassifier(model, threads)
+    if top_k > len(classifier.labels):
+        raise InputError(f"--top-k is {top_k}, but {classifier.config.name} has {len(classifier.labels)} labels.")
     if texts and len(texts) == 1 and len(texts[0]) < 256 and Path(texts[0]).is_file():
         sys.stderr.write(f"bert-emotion: {texts[0]!r} was read as a text; to read the file: --file {texts[0]}\n")
     try:

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from bert_emotion.classifier import Prediction
-from bert_emotion.labels import EMOJI
+from bert_emotion.labels import emoji_of
 
 BAR_CELLS = 10
 LABEL_CELLS = 10
@@ -94,8 +94,8 @@ def _write_table(answered: Answered, top_k: int, all_scores: bool) -> None:
             shown = [(prediction.label, prediction.score)]
         for rank, (label, score) in enumerate(shown):
             line = Text(emoji_cell(label))
-            line.append(f"{label:<{LABEL_CELLS}}", style=_COLOURS[label])
-            line.append(bar(score), style=_COLOURS[label])
+            line.append(f"{label:<{LABEL_CELLS}}", style=_COLOURS.get(label, "default"))
+            line.append(bar(score), style=_COLOURS.get(label, "default"))
             line.append(f" {score:.2f}  ")
             note = f"({prediction.reason}) " if prediction.reason and rank == 0 else ""
             line.append(note, style="dim")
@@ -110,7 +110,7 @@ def emoji_cell(label: str) -> str:
     """The emoji of a label, padded to three terminal cells."""
     from rich.cells import cell_len
 
-    emoji = EMOJI[label]
+    emoji = emoji_of(label)
     return emoji + " " * max(1, 3 - cell_len(emoji))
 
 
@@ -135,7 +135,7 @@ def write(answered: Answered, output: Output, *, top_k: int, all_scores: bool) -
     Args:
         answered: texts with predictions.
         output: the form.
-        top_k: labels a text, best first, 1-13.
-        all_scores: all 13 scores in label order.
+        top_k: labels a text, best first, 1 or more.
+        all_scores: every score in label order.
     """
     _WRITERS[output](answered, top_k, all_scores)

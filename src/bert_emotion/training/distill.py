@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from bert_emotion.artifact import find_model, read_manifest
 from bert_emotion.data.keys import normalise
 from bert_emotion.data.prepare import held_out, manifest_hash, read_table
 from bert_emotion.errors import TrainingError
@@ -27,7 +28,7 @@ from bert_emotion.training.encoder import load_classifier, provenance, save_clas
 from bert_emotion.training.finetune import NEAR_WEIGHT, Progress, dev_scorer, of_stage, soft_targets
 from bert_emotion.training.loop import LoopConfig, Rows, fit
 from bert_emotion.training.students import Shape, make_student
-from bert_emotion.training.teacher import TeacherConfig, label_texts
+from bert_emotion.training.teacher import Answer, TeacherConfig, label_texts
 
 _ANCESTRY = ("recipe", "config", "commit", "dev_macro_f1", "stages", "teacher", "started_from")
 """What a student's record keeps of the model it started from: enough for the whole family tree."""
@@ -48,6 +49,10 @@ class PoolConfig:
     long: int = 3_000  # texts joined from 3 to 7 others
     max_words: int = 60  # of a single text; subtitles and comments beyond it are rambling
     seed: int = 13
+
+
+ASSISTED_POOL = PoolConfig(unlabelled=200_000, long=8_000)
+"""What a shipped model answers for a smaller one: it is fast, so the pool is large."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +117,14 @@ def choose_pool(prepared: Path, config: PoolConfig) -> list[str]:
 
 
 def teacher_answers(
-    prepared: Path, run: Path, pool: PoolConfig, teacher: TeacherConfig, progress: Callable[[int, int], None]
+    prepared: Path,
+    run: Path,
+    pool: PoolConfig,
+    teacher: Callable[[], Answer],
+    progress: Callable[[int, int], None],
 ) -> tuple[list[str], np.ndarray]:
     """The pool and the teacher's logits, float32 (n, 13); both kept in `run` and computed once."""
+    run.mkdir(parents=True, exist_ok=True)
     listed = run / "pool.json"
     wanted = json.loads(json.dumps(asdict(pool)))
     if listed.exists() and (saved := json.loads(listed.read_text(encoding="utf-8")))["key"]["pool"] == wanted:
@@ -123,7 +133,7 @@ def teacher_answers(
         texts, data = choose_pool(prepared, pool), manifest_hash(prepared)
         content = {"key": {"pool": wanted, "data": data}, "texts": texts}
         listed.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    return texts, label_texts(texts, run, teacher, run / f"answers-{data[:12]}", progress=progress)
+    return texts, label_texts(texts, teacher, run / f"answers-{data[:12]}", progress=progress)
 
 
 def read_teacher(run: Path) -> tuple[dict[str, Any], TeacherConfig]:
@@ -137,6 +147,17 @@ def read_teacher(run: Path) -> tuple[dict[str, Any], TeacherConfig]:
     kept = {"encoder": Path(config["encoder"]).name, "max_length": config["max_length"], "loop": asdict(loop)}
     kept |= {key: record[key] for key in ("data_manifest_sha256", "commit", "best", "seconds")}
     return kept, TeacherConfig(**config, loop=loop)
+
+
+def assistant_record(model: str) -> dict[str, Any]:
+    """What a student's record says of a shipped model that taught it; keys as in ``read_teacher``."""
+    manifest = read_manifest(find_model(model))
+    return {
+        "encoder": manifest["name"],
+        "best": manifest["parity"]["int8_macro_f1"],
+        "commit": manifest["training_commit"],
+        "data_manifest_sha256": manifest["data_manifest_sha256"],
+    }
 
 
 def student_rows(

@@ -1,6 +1,6 @@
 """One training loop for all models: soft targets in, best-on-dev weights out, exact resume.
 
-bf16 autocast on the CPU, batches of like length, linear warm-up and decay, checkpoints by the clock.
+bf16 autocast where the processor has it, batches of like length, linear warm-up and decay, checkpoints by the clock.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from bert_emotion.errors import TrainingError
-from bert_emotion.training.encoder import pad
+from bert_emotion.training.encoder import half_precision, pad
 from bert_emotion.training.quantaware import ActivationRounding
 
 log = logging.getLogger(__name__)
@@ -180,6 +180,7 @@ def fit(
     if step > quantised_step:
         rounding.enable()
 
+    half = half_precision()
     model.train()
     dev_stride = max(1, int(per_epoch * config.dev_every))
     started = saved_at = time.monotonic()
@@ -196,7 +197,7 @@ def fit(
             targets = torch.from_numpy(rows.targets[chosen])
             if config.label_smoothing:
                 targets = targets * (1 - config.label_smoothing) + config.label_smoothing / targets.shape[1]
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
                 logits = model(input_ids=input_ids, attention_mask=mask).logits
             value = loss(logits, targets, torch.from_numpy(rows.weights[chosen]), config.temperature)
             value.backward()
