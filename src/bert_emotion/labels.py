@@ -139,6 +139,7 @@ EKMAN: dict[str, Emotion] = {
 }
 """XED, BRIGHTER and other Ekman-like sets; trust and anticipation have no counterpart."""
 
+
 DAIR_EMOTION: dict[str, Emotion] = {
     "sadness": Emotion.SADNESS,
     "joy": Emotion.HAPPINESS,
@@ -148,3 +149,15 @@ DAIR_EMOTION: dict[str, Emotion] = {
     "surprise": Emotion.SURPRISE,
 }
 """dair-ai/emotion (benchmark only)."""
+
+
+def counterpart(foreign: str) -> str | None:
+    """The one of the 13 that a label of a known foreign set means, by its name in any case; None where none does.
+
+    >>> counterpart("joy"), counterpart("LOVE"), counterpart("billing")
+    ('Happiness', 'Love', None)
+    """
+    name = foreign.strip().lower()
+    own = {label.lower(): label for label in LABELS}
+    found = {**EKMAN, **GOEMOTIONS}.get(name)
+    return own.get(name) or (None if found is None else found.label)

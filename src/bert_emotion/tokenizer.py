@@ -45,13 +45,14 @@ class TextTokenizer:
             raise ModelError(f"{path} is not a tokenizer.json ({error}). Restore the model.") from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self.cls, self.sep, self.unk = (self._special(name, path) for name in ("[CLS]", "[SEP]", "[UNK]"))
-
-    def _special(self, name: str, path: Path) -> int:
-        found = self._tokenizer.token_to_id(name)
-        if found is None:
-            raise ModelError(f"{path} has no token {name}; it is not a BERT vocabulary.")
-        return int(found)
+        # what the tokenizer itself puts around a text: [CLS] and [SEP] of BERT, <s> and </s> of its relatives
+        around = self._tokenizer.encode("").ids
+        if len(around) != 2:
+            raise ModelError(f"{path} puts {len(around)} tokens around a text, expected one [CLS] and one [SEP].")
+        self.cls, self.sep = around
+        found = (self._tokenizer.token_to_id(name) for name in ("[UNK]", "<unk>"))
+        # a byte-level vocabulary knows everything
+        self.unk = next((int(unknown) for unknown in found if unknown is not None), -1)
 
     def encode(self, text: str) -> Tokens:
         """Tokens of any ``str``; surrogate pairs are joined, lone surrogates read as U+FFFD."""

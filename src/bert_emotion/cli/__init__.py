@@ -12,7 +12,7 @@ import sys
 import typer
 
 from bert_emotion import __version__
-from bert_emotion.cli import bench, data, evaluate, model, predict
+from bert_emotion.cli import bench, data, evaluate, model, predict, train
 from bert_emotion.errors import BertEmotionError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("predict")(predict.predict)
+app.command("train")(train.train)
 app.command("info")(model.info)
 app.command("verify")(model.verify)
 app.command("evaluate")(evaluate.evaluate)
@@ -34,7 +35,7 @@ app.command("bench")(bench.bench)
 app.add_typer(data.app, name="data")
 app.add_typer(model.app, name="model")
 
-COMMANDS = ("predict", "info", "verify", "evaluate", "report", "bench", "data", "model")
+COMMANDS = ("predict", "train", "info", "verify", "evaluate", "report", "bench", "data", "model")
 _GLOBAL = ("-h", "--help", "--version")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 import warnings
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,11 @@ class _Graph(torch.nn.Module):  # type: ignore[misc]
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
+        self.segments = "token_type_ids" in signature(model.forward).parameters
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        if not self.segments:
+            return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
         # one segment, said outright: left to the model, the graph computes its length at every call
         segments = torch.zeros_like(input_ids)
         return self.model(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=segments).logits
@@ -60,16 +65,20 @@ def quantize(fp32: Path, int8: Path, *, heads: int, hidden: int) -> None:
         optimized = optimize_model(str(fp32), "bert", num_heads=heads, hidden_size=hidden, opt_level=0)
         optimized.save_model_to_file(str(fused))
         target = Path(folder) / "int8.onnx"
-        quantize_dynamic(
-            fused,
-            target,
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-            # 7-bit weights: processors without VNNI add two products in 16 bits, which 8-bit weights overflow, so
-            # that the same text would score differently from machine to machine
-            reduce_range=True,
-            extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
-        )
+        logging.disable(logging.WARNING)  # the library advises a step that does not apply here
+        try:
+            quantize_dynamic(
+                fused,
+                target,
+                weight_type=QuantType.QInt8,
+                per_channel=True,
+                # 7-bit weights: processors without VNNI add two products in 16 bits, which 8-bit weights overflow,
+                # so that the same text would score differently from machine to machine
+                reduce_range=True,
+                extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
+            )
+        finally:
+            logging.disable(logging.NOTSET)
         int8.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(target, int8)
 

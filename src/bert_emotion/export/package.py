@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -82,32 +82,14 @@ def package(
         max_length = json.loads((trained / "tokenizer_config.json").read_text(encoding="utf-8"))["model_max_length"]
 
         say("export and parity")
-        parity = _export(model, ids, truth, folder)
-        config = json.loads((trained / "config.json").read_text(encoding="utf-8"))
-
-        def write_config(temperature: float, threshold: float) -> None:
-            config["bert_emotion"] = {
-                "format": artifact.FORMAT,
-                "name": name,
-                "max_length": max_length,
-                "temperature": temperature,
-                "threshold": threshold,
-                "opset": onnx_export.OPSET,
-            }
-            (folder / artifact.CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-
+        parity = parity_of(*export_int8(model, ids, folder), truth)
+        if (loss := parity.fp32_macro_f1 - parity.int8_macro_f1) > INT8_MAX_LOSS:
+            raise ExportError(
+                f"int8 loses {loss:.4f} macro-F1 on dev, allowed is {INT8_MAX_LOSS}; nothing was written."
+            )
+        shutil.copyfile(trained / artifact.CONFIG, folder / artifact.CONFIG)
         say("calibration on dev")
-        write_config(1.0, 0.0)
-        _write_manifest(folder, {"name": name})
-        raw = EmotionClassifier(folder).predict_proba(table["text"])
-        temperature = fit_temperature(np.log(raw), truth)
-        write_config(temperature, 0.0)
-        _write_manifest(folder, {"name": name})
-        threshold, coverage = fit_threshold(
-            EmotionClassifier(folder).predict_proba(table["text"]), truth, KEPT_ACCURACY
-        )
-        write_config(temperature, threshold)
-        _write_manifest(folder, {"name": name})
+        calibration = calibrate(folder, name, max_length, table["text"], truth)
 
         say("held-out sets")
         classifier = EmotionClassifier(folder)
@@ -124,11 +106,12 @@ def package(
             },
             "parameters": sum(p.numel() for p in model.parameters()),
             "parity": asdict(parity),
-            "calibration": {"temperature": temperature, "threshold": threshold, "dev_coverage_at_95": coverage},
+            "calibration": calibration,
             "metrics": _round(evaluate(classifier.predict_proba, prepared)),
             "examples_passed": sum(r.passed for r in run_examples(classifier)),
         }
-        manifest = _write_manifest(folder, facts)
+        manifest = write_manifest(folder, facts)
+        config = artifact.read_config_json(folder)
         (folder / "README.md").write_text(render_card(manifest, config, training), encoding="utf-8")
         artifact.verify(folder)
         if out.exists():
@@ -137,8 +120,38 @@ def package(
     return manifest
 
 
-def _export(model: Any, ids: list[list[int]], truth: np.ndarray, folder: Path) -> Parity:
-    """Write the int8 network into `folder` and compare it with torch."""
+def write_settings(folder: Path, name: str, max_length: int, **settings: Any) -> None:
+    """Write the runtime's settings into ``config.json``, and the manifest that a load checks."""
+    config = artifact.read_config_json(folder)
+    config["bert_emotion"] = {
+        "format": artifact.FORMAT,
+        "name": name,
+        "max_length": max_length,
+        **settings,
+        "opset": onnx_export.OPSET,
+    }
+    (folder / artifact.CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    write_manifest(folder, {"name": name})
+
+
+def calibrate(folder: Path, name: str, max_length: int, texts: list[str], truth: np.ndarray) -> dict[str, float]:
+    """Fit temperature and threshold of the int8 model on dev rows and write them into ``config.json``."""
+    write_settings(folder, name, max_length, temperature=1.0, threshold=0.0)
+    raw = EmotionClassifier(folder).predict_proba(texts)
+    temperature = fit_temperature(np.log(np.clip(raw, 1e-12, None)), truth)
+    write_settings(folder, name, max_length, temperature=temperature, threshold=0.0)
+    threshold, coverage = fit_threshold(EmotionClassifier(folder).predict_proba(texts), truth, KEPT_ACCURACY)
+    write_settings(folder, name, max_length, temperature=temperature, threshold=threshold)
+    return {"temperature": temperature, "threshold": threshold, "dev_coverage_at_95": coverage}
+
+
+def export_int8(model: Any, ids: list[list[int]], folder: Path) -> tuple[np.ndarray, np.ndarray, float]:
+    """Write the int8 network into `folder`.
+
+    Returns:
+        Logits of torch and of int8 for `ids`, float32 (n, labels) each, and the largest difference between torch
+        and fp32 ONNX.
+    """
     expected = logits_of(model, ids, bf16=False)
     int8_path = folder / artifact.ONNX
     with tempfile.TemporaryDirectory() as scratch:
@@ -148,25 +161,28 @@ def _export(model: Any, ids: list[list[int]], truth: np.ndarray, folder: Path) -
         onnx_export.quantize(
             fp32_path, int8_path, heads=model.config.num_attention_heads, hidden=model.config.hidden_size
         )
-    logits = onnx_export.run(int8_path, ids)
-    size = len(LABELS)
-    before, after = expected.argmax(1), logits.argmax(1)
+    return expected, onnx_export.run(int8_path, ids), difference
+
+
+def parity_of(
+    expected: np.ndarray, found: np.ndarray, difference: float, truth: np.ndarray, labels: Sequence[str] = LABELS
+) -> Parity:
+    """How int8 compares with torch on texts with known label ids; arguments as ``export_int8`` returns them."""
+    size = len(labels)
+    before, after = expected.argmax(1), found.argmax(1)
     change = f1_per_label(truth, after, size) - f1_per_label(truth, before, size)
-    parity = Parity(
+    return Parity(
         fp32_max_difference=difference,
         int8_equal_labels=round(accuracy(before, after), 4),
-        int8_max_probability_difference=round(float(np.abs(softmax(logits) - softmax(expected)).max()), 4),
+        int8_max_probability_difference=round(float(np.abs(softmax(found) - softmax(expected)).max()), 4),
         fp32_macro_f1=round(macro_f1(truth, before, size), 4),
         int8_macro_f1=round(macro_f1(truth, after, size), 4),
-        int8_per_label_f1_change={label: round(float(change[i]), 4) for i, label in enumerate(LABELS)},
+        int8_per_label_f1_change={label: round(float(change[i]), 4) for i, label in enumerate(labels)},
     )
-    loss = parity.fp32_macro_f1 - parity.int8_macro_f1
-    if loss > INT8_MAX_LOSS:
-        raise ExportError(f"int8 loses {loss:.4f} macro-F1 on dev, allowed is {INT8_MAX_LOSS}; nothing was written.")
-    return parity
 
 
-def _write_manifest(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
+def write_manifest(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    """Write ``manifest.json``: the facts, and size and sha256 of every file."""
     files = {}
     for path in sorted(folder.rglob("*")):
         file = path.relative_to(folder).as_posix()
