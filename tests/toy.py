@@ -44,6 +44,7 @@ def write_encoder(folder: Path, *, layers: int = 4, lower: bool = True, kind: st
         },
         "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "lowercase": lower},
         "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]},
     }
     (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
     torch.manual_seed(0)

@@ -12,7 +12,7 @@ import sys
 import typer
 
 from bert_emotion import __version__
-from bert_emotion.cli import bench, data, evaluate, model, predict, train
+from bert_emotion.cli import bench, compare, data, demo, evaluate, export, model, predict, train
 from bert_emotion.errors import BertEmotionError
 
 app = typer.Typer(
@@ -27,6 +27,9 @@ app = typer.Typer(
 )
 app.command("predict")(predict.predict)
 app.command("train")(train.train)
+app.command("export")(export.export)
+app.command("demo")(demo.demo)
+app.command("compare")(compare.compare)
 app.command("info")(model.info)
 app.command("verify")(model.verify)
 app.command("evaluate")(evaluate.evaluate)
@@ -35,7 +38,7 @@ app.command("bench")(bench.bench)
 app.add_typer(data.app, name="data")
 app.add_typer(model.app, name="model")
 
-COMMANDS = ("predict", "train", "info", "verify", "evaluate", "report", "bench", "data", "model")
+COMMANDS = ("predict", "train", "compare", "export", "demo", "info", "verify", "evaluate", "report", "bench", "data", "model")
 _GLOBAL = ("-h", "--help", "--version")
 
 

@@ -13,7 +13,7 @@ from bert_emotion import artifact
 from bert_emotion.cli.options import PREPARED, Encoder, Model, Prepared
 from bert_emotion.cli.progress import training_bars
 from bert_emotion.errors import InputError, require
-from bert_emotion.labels import Emotion
+from bert_emotion.labels import emoji_of
 
 app = typer.Typer(help="Build the shipped models: train, then package.", no_args_is_help=True)
 
@@ -34,7 +34,7 @@ def info(
         ("folder", str(config.folder)),
         ("size", f"{size:.1f} MB, {manifest.get('parameters', 0) / 1e6:.1f} M parameters, int8"),
         ("window", f"{config.max_length} tokens; longer texts are read in sentence windows"),
-        ("labels", " ".join(f"{e.emoji} {e.label}" for e in Emotion)),
+        ("labels", " ".join(f"{emoji_of(label)} {label}" for label in config.labels)),
         ("threshold", f"{config.threshold:.2f}; below it an answer carries low_confidence"),
         ("licence", str(manifest.get("licence", "unknown"))),
     ]

@@ -32,9 +32,9 @@ VADER_TABLE = {"positive": "Happiness", "negative": "Sadness", "neutral": "Neutr
 VADER_EDGE = 0.05
 """The compound score from which on its authors call a text positive (negative below the opposite)."""
 
-_NOT_OFFERED = {
-    "text2emotion": "it downloads NLTK data when it is imported and needs emoji<2, so it does not work offline"
-}
+_NOT_OFFERED = {"text2emotion": "it downloads NLTK data when it is imported and needs emoji<2"}
+_NRC = ("fear", "anger", "surprise", "sadness", "disgust", "joy", "neutral")
+"""The emotions of the NRC word list that one of the 13 stands for; neutral where no word has any."""
 _ONNX_FILES = ("onnx/model.onnx", "model.onnx", "onnx/model_quantized.onnx", "model_quantized.onnx")
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
 
@@ -139,14 +139,28 @@ def kind_of(spec: str) -> tuple[str, str]:
 
 def labels_at_rest(spec: str) -> tuple[str, ...] | None:
     """The labels of a contender without loading it; None where only loading tells."""
-    if spec.startswith(LEXICON):
-        return {"vader": tuple(VADER_TABLE), "nrclex": _NRC}.get(spec.removeprefix(LEXICON))
     try:
         kind, name = kind_of(spec)
         folder = artifact.find_model(name) if kind == "ours" else _folder(Path(name).expanduser())
         return _names(artifact.read_config_json(folder))
     except (BertEmotionError, OSError):
         return None
+
+
+def lexicon_sets(spec: str) -> list[tuple[str, ...]]:
+    """Labels that a lexicon answers with, its own and those they are read as; none for other contenders."""
+    found: dict[str, list[tuple[str, ...]]] = {
+        "lexicon:vader": [tuple(VADER_TABLE), tuple(VADER_TABLE.values())],
+        "lexicon:nrclex": [_NRC],
+    }
+    return found.get(spec, [])
+
+
+def label_sets_of(facts: Facts) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+    """Label sets of a contender for ``label_space.understand``: those that number labels, and the others."""
+    if facts.kind.startswith("lexicon"):
+        return [], [facts.labels, *([tuple(facts.table.values())] if facts.table else [])]
+    return [facts.labels], []
 
 
 def _names(config: dict[str, Any]) -> tuple[str, ...]:
@@ -366,13 +380,12 @@ def _tfidf(path: Path) -> Contender:
     return Contender(facts, lambda texts: np.asarray(model.predict_proba([sound(text) for text in texts])))
 
 
-_NRC = ("fear", "anger", "surprise", "sadness", "disgust", "joy", "neutral")
 _WORDS = re.compile(r"[a-z']+")
 
 
 def _lexicon(name: str) -> Contender:
     if name in _NOT_OFFERED:
-        raise ModelError(f"lexicon:{name} is not offered: {_NOT_OFFERED[name]}.")
+        raise ModelError(f"{name} is not offered, since it does not work offline: {_NOT_OFFERED[name]}.")
     if name == "vader":
         return _vader()
     if name == "nrclex":
@@ -391,7 +404,7 @@ def _vader() -> Contender:
             out[row, 0 if compound >= VADER_EDGE else 1 if compound <= -VADER_EDGE else 2] = 1
         return out
 
-    files = list(Path(library.__file__).parent.glob("*lexicon.txt"))
+    files = list(Path(str(library.__file__)).parent.glob("*lexicon.txt"))
     facts = Facts(
         name="VADER",
         kind="lexicon, sentiment alone",
@@ -417,7 +430,7 @@ def _nrclex() -> Contender:
             out[row] = counts / counts.sum()
         return out
 
-    files = list((Path(library.__file__).parent / "data").glob("*.json"))
+    files = list((Path(str(library.__file__)).parent / "data").glob("*.json"))
     facts = Facts(
         name="NRCLex",
         kind="lexicon, words counted",

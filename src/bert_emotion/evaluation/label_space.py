@@ -80,6 +80,7 @@ def understand(
     data: Labelled,
     label_sets: Sequence[Sequence[str]],
     *,
+    others: Sequence[Sequence[str]] = (),
     map_to: str | None = None,
     shared_only: bool = False,
     recognise_data: bool = False,
@@ -89,6 +90,7 @@ def understand(
     Args:
         data: as read; ids that nobody named yet are read in the models' order.
         label_sets: the labels of each model, in its order.
+        others: labels of baselines that number nothing (lexicons).
         map_to: key of ``TABLES``: the data's labels are those of this foreign set.
         shared_only: leave out rows whose label no model knows, instead of refusing them.
         recognise_data: map a foreign set that is known by its names, where a model does not have these names.
@@ -100,7 +102,8 @@ def understand(
     rows = _named(data, label_sets, notes)
     used = sorted({label for labels in rows for label in labels})
     if map_to is None and recognise_data and (found := recognise(used)) is not None:
-        everywhere = all({u.lower() for u in used} <= {x.lower() for x in labels} for labels in label_sets)
+        lowered = {label.lower() for label in used}
+        everywhere = all(lowered <= {label.lower() for label in labels} for labels in (*label_sets, *others))
         map_to = None if everywhere else found
     table: dict[str, str | None] = {}
     keep = [True] * len(rows)
@@ -109,7 +112,7 @@ def understand(
         rows, keep = _replaced(rows, table)
         notes.append(f"labels mapped from {TITLES[map_to]} onto the 13" + _left(keep, "without a counterpart"))
     else:
-        known = _known(label_sets)
+        known = _known([*label_sets, *others])
         unknown = [label for label in used if label.lower() not in known]
         if unknown and not shared_only:
             raise InputError(_refusal(unknown, used, label_sets))
@@ -212,7 +215,7 @@ class Fit:
 
     def cannot_give(self, data_names: Sequence[str]) -> list[str]:
         """Names of the data that the model never answers."""
-        return [name for name, columns in zip(self.names, self.columns, strict=True) if not columns][: len(data_names)]
+        return [name for name, columns in zip(data_names, self.columns, strict=False) if not columns]
 
     def scores(self, scores: np.ndarray, multi_label: bool) -> np.ndarray:
         """Model scores (n, labels) as scores of `names`; 0 where the model has no such label.

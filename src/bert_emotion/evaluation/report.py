@@ -6,18 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bert_emotion import artifact
 from bert_emotion.classifier import EmotionClassifier
 from bert_emotion.errors import require
 from bert_emotion.evaluation.examples import run_examples
+from bert_emotion.evaluation.reliability import reliability_bins
 from bert_emotion.evaluation.robustness import robustness
 from bert_emotion.evaluation.testsets import load, score
 from bert_emotion.labels import LABELS
 
 HELD_OUT = ("authored test", "GoEmotions test (12 labels)", "iSarcasmEval test", "BRIGHTER English dev")
-BINS = 10
 
 
 def write_report(model: str | Path | None, prepared: Path, out: Path) -> dict[str, Any]:
@@ -29,6 +27,8 @@ def write_report(model: str | Path | None, prepared: Path, out: Path) -> dict[st
         out: folder to write ``report.json``, ``README.md``, ``confusion.png`` and ``reliability.png`` into.
     """
     require("matplotlib", "report")
+    from bert_emotion.evaluation import plots
+
     classifier = EmotionClassifier(model)
     manifest = artifact.read_manifest(classifier.config.folder)
     predict = classifier.predict_proba
@@ -54,59 +54,14 @@ def write_report(model: str | Path | None, prepared: Path, out: Path) -> dict[st
     figures["examples"] = [result.asdict() for result in run_examples(classifier)]
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    _plot_confusion(np.asarray(figures["held_out"][test.name]["confusion"]), out / "confusion.png")
-    _plot_reliability(probabilities, test.truth, figures["held_out"][test.name]["ece"], out / "reliability.png")
+    scored = figures["held_out"][test.name]
+    title = "Confusion, authored test (counts; shade: share of the row)"
+    (out / "confusion.png").write_bytes(plots.to_png(plots.confusion(scored["confusion"], LABELS, LABELS, title)))
+    title = f"Reliability, authored test (ECE {scored['ece']:.3f})"
+    bins = reliability_bins(probabilities.max(1), right)
+    (out / "reliability.png").write_bytes(plots.to_png(plots.reliability(bins, title)))
     (out / "README.md").write_text(_markdown(figures), encoding="utf-8")
     return figures
-
-
-def _plot_confusion(matrix: np.ndarray, path: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    share = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
-    figure = Figure(figsize=(8, 7.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for row in range(len(LABELS)):
-        for column in range(len(LABELS)):
-            if matrix[row, column]:
-                colour = "white" if share[row, column] > 0.5 else "black"
-                axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour, fontsize=8)
-    axes.set_xticks(range(len(LABELS)), LABELS, rotation=45, ha="right")
-    axes.set_yticks(range(len(LABELS)), LABELS)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    axes.set_title("Confusion, authored test (counts; shade: share of the row)")
-    figure.savefig(path, dpi=100)
-
-
-def _plot_reliability(probabilities: np.ndarray, truth: np.ndarray, ece: float, path: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    confidence = probabilities.max(1)
-    right = probabilities.argmax(1) == truth
-    slot = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    figure = Figure(figsize=(5, 5), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle="--", label="perfect")
-    filled = [b for b in range(BINS) if (slot == b).any()]
-    axes.bar(
-        [(b + 0.5) / BINS for b in filled],
-        [right[slot == b].mean() for b in filled],
-        width=0.9 / BINS,
-        label="accuracy of the bin",
-    )
-    for b in filled:
-        axes.text((b + 0.5) / BINS, 0.02, str((slot == b).sum()), ha="center", fontsize=7)
-    axes.set_xlabel("confidence")
-    axes.set_ylabel("accuracy")
-    axes.set_title(f"Reliability, authored test (ECE {ece:.3f})")
-    axes.legend(loc="upper left")
-    figure.savefig(path, dpi=100)
 
 
 def _markdown(figures: dict[str, Any]) -> str:

@@ -23,8 +23,6 @@ _TYPES = {
     "int16": schema.TensorType.INT16,
     "int8": schema.TensorType.INT8,
 }
-# lowest versions in which the runtimes know an operator with these types; only tools that check files read them
-_VERSIONS = {"int8": 2, "int16": 4}
 
 
 @dataclass
@@ -113,8 +111,8 @@ class Graph:
         model.version = 3
         model.description = description
         model.buffers = [_Buffer(None)]  # by convention the first is empty, and stands for "no values"
-        codes = sorted({(operator.code, self._version(operator)) for operator in self.operators})
-        model.operatorCodes = [_operator_code(*code) for code in codes]
+        codes = sorted({operator.code for operator in self.operators})
+        model.operatorCodes = [_operator_code(code) for code in codes]
         part = schema.SubGraphT()
         part.name = "main"
         part.inputs, part.outputs = self.inputs, self.outputs
@@ -122,7 +120,7 @@ class Graph:
         part.operators = []
         for operator in self.operators:
             entry = schema.OperatorT()
-            entry.opcodeIndex = codes.index((operator.code, self._version(operator)))
+            entry.opcodeIndex = codes.index(operator.code)
             entry.inputs, entry.outputs = list(operator.inputs), [operator.output]
             if operator.options:
                 entry.builtinOptionsType = getattr(schema.BuiltinOptions, operator.options)
@@ -135,10 +133,6 @@ class Graph:
         builder = flatbuffers.Builder(1 << 20)
         builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
         return bytes(builder.Output())
-
-    def _version(self, operator: Operator) -> int:
-        types = [self.tensors[number].dtype for number in operator.inputs]
-        return max(_VERSIONS.get(name, 1) for name in types)
 
     def _signature(self) -> Any:
         signature = schema.SignatureDefT()
@@ -179,11 +173,11 @@ class _Buffer(schema.BufferT):  # type: ignore[misc]
         return schema.BufferEnd(builder)
 
 
-def _operator_code(name: str, version: int) -> Any:
+def _operator_code(name: str) -> Any:
     code = schema.OperatorCodeT()
     code.builtinCode = getattr(schema.BuiltinOperator, name)
     code.deprecatedBuiltinCode = min(code.builtinCode, 127)
-    code.version = version
+    code.version = 1  # every runtime knows this one, and looks at the tensors' types itself
     return code
 
 

@@ -152,6 +152,11 @@ def save_classifier(
             folder
         )
         return
+    write_tokenizer_config(folder, max_length)
+
+
+def write_tokenizer_config(folder: Path, max_length: int) -> None:
+    """Write the ``tokenizer_config.json`` of a model with our own vocabulary."""
     tokenizer_config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": max_length,
@@ -170,6 +175,7 @@ def load_classifier(folder: Path) -> tuple[Any, Tokenizer]:
 
     A packaged model without torch weights is read back from its int8 file.
     """
+    transformers.utils.logging.disable_progress_bar()  # a small model is read in no time
     if (folder / "model.safetensors").exists():
         model = AutoModelForSequenceClassification.from_pretrained(
             folder, dtype=torch.float32, attn_implementation="sdpa"

@@ -51,12 +51,12 @@ LADDER: dict[str, Tier] = {
         "base",
         5.0,
         DistillConfig(
-            start="", shape=Shape(layers=(0, 1, 3, 5), hidden=128, heads=4), variants=2, loop=_loop(3, 6e-4, 64)
+            start="", shape=Shape(layers=(0, 1, 3, 5), hidden=128, heads=4), variants=2, loop=_loop(1.5, 6e-4, 64)
         ),
     ),
     "nano": Tier(
         "mini",
         2.5,
-        DistillConfig(start="", shape=Shape(layers=(0, 3), vocabulary=11_000), variants=2, loop=_loop(3, 6e-4, 64)),
+        DistillConfig(start="", shape=Shape(layers=(0, 3), vocabulary=11_000), variants=2, loop=_loop(2, 6e-4, 64)),
     ),
 }

@@ -1,0 +1,187 @@
+"""Static quantisation of a LiteRT graph: every value an integer, as TensorFlow Lite Micro wants it.
+
+The range of every tensor is measured on texts (``calibration.txt``, written for this and used for nothing else),
+then each becomes int8 or int16 with a fixed scale. Matrices are int8 with one scale a row in both cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from bert_emotion.export.litert_bert import int8_rows
+from bert_emotion.export.litert_graph import Graph, Operator, Tensor
+
+CALIBRATION = Path(__file__).with_name("calibration.txt")
+MASKED = -1000.0
+"""What the mask holds for a padding token (0 for the others): any number this low means "not read"."""
+
+_UNREAD = 12.0
+"""A padding token's score lies this far under the lowest: it gets exp(-12) of a share."""
+
+_ROOM = 2.0
+"""int16 ranges are this many times the measured ones: one bit of sixteen against values that were not met."""
+
+_SURE = 12.0
+"""A sigmoid is 0 or 1 beyond this: its argument may saturate there."""
+
+_SAME_SCALE = ("RESHAPE", "TRANSPOSE", "SLICE")
+# scales that the kernels of these operators insist on: int8 (scale, zero point) and int16 scale
+_FIXED = {
+    "SOFTMAX": ((1 / 256, -128), 1 / 32768),
+    "LOGISTIC": ((1 / 256, -128), 1 / 32768),
+    "TANH": ((1 / 128, 0), 1 / 32768),
+}
+
+
+@dataclass
+class Ranges:
+    """Lowest and highest value of every tensor of a graph, float64 (tensors,)."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+
+def measure(runs: Iterable[tuple[Graph, dict[int, np.ndarray]]]) -> Ranges:
+    """Ranges over runs of a float graph, which may be built for another length each time.
+
+    Args:
+        runs: graphs that differ in length alone, with the values of their inputs by tensor number.
+    """
+    low = high = np.zeros(0)
+    interpreter, built = None, None
+    for graph, feed in runs:
+        if graph is not built:
+            built = graph
+            interpreter = Interpreter(
+                model_content=graph.to_bytes("calibration"),
+                experimental_preserve_all_tensors=True,
+                experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            )
+            interpreter.allocate_tensors()
+        for number, values in feed.items():
+            interpreter.set_tensor(number, values)
+        interpreter.invoke()
+        if not len(low):
+            low, high = np.full((2, len(graph.tensors)), [[np.inf], [-np.inf]])
+        for operator in graph.operators:
+            values = interpreter.get_tensor(operator.output)
+            low[operator.output] = min(low[operator.output], values.min())
+            high[operator.output] = max(high[operator.output], values.max())
+        for number, values in feed.items():
+            low[number], high[number] = min(low[number], values.min()), max(high[number], values.max())
+    return Ranges(low, high)
+
+
+def quantise(graph: Graph, ranges: Ranges, bits: int, mask: int) -> Graph:
+    """The graph with integer activations; inputs and outputs stay float32.
+
+    Args:
+        graph: a float graph.
+        ranges: of its tensors.
+        bits: 8 or 16.
+        mask: number of the input that holds 0 or ``MASKED``.
+    """
+    ranges, exact = _with_known_ends(graph, ranges, mask)
+    made = {operator.output: operator for operator in graph.operators}
+    tensors = [replace(tensor) for tensor in graph.tensors]
+    scaled = {number for operator in graph.operators for number in operator.inputs if number not in made}
+    for number in sorted(scaled):
+        if tensors[number].dtype == "float32":  # inputs, and the constants of element-wise operators
+            _constant(tensors[number], ranges, number, bits)
+    operators = []
+    for operator in graph.operators:
+        output = tensors[operator.output]
+        if operator.code in _SAME_SCALE:
+            first = tensors[operator.inputs[0]]
+            output.dtype, output.scale, output.zero = first.dtype, first.scale, first.zero
+        elif operator.code in _FIXED:
+            (scale, zero), wide = _FIXED[operator.code]
+            _set(output, scale if bits == 8 else wide, zero if bits == 8 else 0, bits)
+        else:
+            room = 1.0 if operator.output in exact else _ROOM
+            _set(output, *_scale(ranges.low[operator.output], ranges.high[operator.output], bits, room), bits)
+        if operator.code == "FULLY_CONNECTED":
+            _matrix(graph, operator, tensors, bits)
+        operators.append(operator)
+    return _with_float_ends(Graph(tensors, operators, list(graph.inputs), list(graph.outputs)))
+
+
+def _with_known_ends(graph: Graph, ranges: Ranges, mask: int) -> tuple[Ranges, set[int]]:
+    """Ranges with the ends that are known without measuring, and the tensors that saturate there on purpose."""
+    low, high = ranges.low.copy(), ranges.high.copy()
+    exact = set()
+    for operator in graph.operators:
+        if operator.code == "LOGISTIC":
+            argument = operator.inputs[0]
+            low[argument], high[argument] = max(low[argument], -_SURE), min(high[argument], _SURE)
+            exact.add(argument)
+        if mask in operator.inputs:
+            score, total = operator.inputs[0], operator.output
+            reach = max(-low[score], high[score]) * _ROOM
+            # nothing is read under the lowest score that there is room for
+            low[total], high[total] = -reach - _UNREAD, reach
+            low[mask] = min(low[mask], low[total] - reach)
+            exact.add(total)
+    high[mask] = 0.0
+    return Ranges(low, high), exact
+
+
+def _scale(low: float, high: float, bits: int, room: float = 1.0) -> tuple[float, int]:
+    low, high = min(float(low), 0.0), max(float(high), 0.0)
+    if bits == 16:
+        return room * max(-low, high, 1e-9) / 32767, 0
+    scale = max(high - low, 1e-9) / 255
+    return scale, int(np.clip(round(-128 - low / scale), -128, 127))
+
+
+def _set(tensor: Tensor, scale: float, zero: int, bits: int) -> None:
+    tensor.dtype = f"int{bits}"
+    tensor.scale, tensor.zero = np.array([scale], dtype=np.float32), zero
+
+
+def _constant(tensor: Tensor, ranges: Ranges, number: int, bits: int) -> None:
+    if tensor.data is None:
+        _set(tensor, *_scale(ranges.low[number], ranges.high[number], bits, _ROOM), bits)
+        return
+    values = tensor.data
+    _set(tensor, *_scale(values.min(), values.max(), bits), bits)
+    assert tensor.scale is not None
+    limit = 2 ** (bits - 1)
+    tensor.data = np.clip(np.rint(values / tensor.scale[0]) + tensor.zero, -limit, limit - 1).astype(tensor.dtype)
+
+
+def _matrix(graph: Graph, operator: Operator, tensors: list[Tensor], bits: int) -> None:
+    source, matrix, bias = (tensors[number] for number in operator.inputs)
+    weight, offset = (graph.tensors[number].data for number in operator.inputs[1:])
+    assert weight is not None
+    assert offset is not None
+    assert source.scale is not None
+    matrix.data, matrix.scale = int8_rows(weight)
+    matrix.dtype, matrix.zero = "int8", 0
+    bias.scale = (matrix.scale.astype(np.float64) * source.scale[0]).astype(np.float32)
+    bias.dtype, bias.zero = ("int32" if bits == 8 else "int64"), 0
+    bias.data = np.rint(offset / bias.scale.astype(np.float64)).astype(bias.dtype)
+
+
+def _with_float_ends(graph: Graph) -> Graph:
+    """The caller writes and reads float32: a conversion at either end."""
+    ends: list[Operator] = []
+    for i, number in enumerate(graph.inputs):
+        inner = graph.tensors[number]
+        outer = graph.add(Tensor(inner.name, inner.shape))
+        inner.name += "_scaled"
+        ends.append(Operator("QUANTIZE", (outer,), number, "QuantizeOptions"))
+        graph.inputs[i] = outer
+    graph.operators[:0] = ends
+    for i, number in enumerate(graph.outputs):
+        inner = graph.tensors[number]
+        outer = graph.add(Tensor(inner.name, inner.shape))
+        inner.name += "_scaled"
+        graph.operators.append(Operator("DEQUANTIZE", (number,), outer, "DequantizeOptions"))
+        graph.outputs[i] = outer
+    return graph
