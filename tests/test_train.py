@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import random
 import signal
-import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bert_emotion import EmotionClassifier, InputError, ModelError, TrainingError
+from bert_emotion.cli import main
 from bert_emotion.data.labelled import Labelled, read_labelled
 
 pytest.importorskip("torch")
@@ -44,14 +45,12 @@ def write_csv(path: Path, table: list[tuple[str, str]], header: tuple[str, str] 
 
 
 def run(*arguments: object, code: int = 0) -> str:
-    """stderr and stdout of the command."""
-    command = [sys.executable, "-W", "ignore", "-m", "bert_emotion.cli", *map(str, arguments)]
-    program = "import sys; from bert_emotion.cli import main; main(sys.argv[1:])"
-    command = [sys.executable, "-W", "ignore", "-c", program, *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == code, done.stderr
-    return done.stderr + done.stdout
+    """stderr and stdout of the command, run in this process."""
+    out = io.StringIO()
+    with redirect_stdout(out), redirect_stderr(out), pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    assert ended.value.code == code, out.getvalue()
+    return out.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -201,9 +200,10 @@ def test_an_interrupted_run_goes_on_to_the_same_end(tmp_path: Path) -> None:
     assert not rest["interrupted"]
     assert rest["steps"] == whole["steps"]
     assert rest["epochs"][-1]["validation_loss"] == pytest.approx(whole["epochs"][-1]["validation_loss"], abs=0.02)
+    other = TrainConfig(epochs=3, batch_size=8, seed=3)
+    changed = prepare(data, None, "mini", other)
     with pytest.raises(TrainingError, match="other data or settings"):
-        other = TrainConfig(epochs=3, batch_size=8, seed=3)
-        train(prepare(data, None, "mini", other), other, tmp_path / "cut", resume=True)
+        train(changed, other, tmp_path / "cut", resume=True)
 
 
 def test_frozen_layers_stay_and_rare_labels_weigh_more() -> None:
