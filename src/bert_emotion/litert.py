@@ -36,16 +36,17 @@ class LitertEngine:
 
     def __init__(self, path: Path) -> None:
         library = require("ai_edge_litert.interpreter", "litert")
-        self._open = lambda: _Interpreter(library, path)
+        self._library: Any = library
+        self._path = path
         # interpreters that no call uses now; taking from a list and adding to it is safe between threads
-        self._idle = [self._open()]
+        self._idle = [_Interpreter(library, path)]
 
     def __call__(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
         """Logits, float32 (batch, labels), of int64 (batch, length) ids and mask; padding stands at the end."""
         try:
             interpreter = self._idle.pop()
         except IndexError:
-            interpreter = self._open()
+            interpreter = _Interpreter(self._library, self._path)
         try:
             rows = zip(input_ids, attention_mask.sum(axis=1), strict=True)
             return np.stack([interpreter.logits(row[:length].astype(np.int32)) for row, length in rows])

@@ -99,7 +99,9 @@ class Bert:
             longest = len(weights.tables["embeddings.position_embeddings.weight"])
             places = self._lookup(numbers, "places", weights.positions(longest))
             mask = None
-        x = self._norm(self._add(words, places), "embeddings.LayerNorm")
+        x = self._add(words, places)
+        graph.exact.add(x)
+        x = self._norm(x, "embeddings.LayerNorm")
         for layer in range(weights.layers):
             # the answer is read off the first token, so that of the last layer only its row is needed
             x = self._layer(x, f"encoder.layer.{layer}", mask, first_alone=layer == weights.layers - 1)
@@ -137,19 +139,21 @@ class Bert:
         return self._transpose(self._reshape(x, (rows, heads, self._hidden // heads)))
 
     def _norm(self, x: int, name: str) -> int:
-        graph, shape = self.graph, self.graph.shape(x)
+        graph, shape, begin = self.graph, self.graph.shape(x), len(self.graph.operators)
         row = (*shape[:-1], 1)
         last = self._numbers("last_axis", [-1 + len(shape)])
         mean = graph.apply("MEAN", [x, last], row, "ReducerOptions", keepDims=True)
         centred = graph.apply("SUB", [x, mean], shape, "SubOptions", fusedActivationFunction=_NONE, potScaleInt16=False)
         squared = self._multiply(centred, centred)
         variance = graph.apply("MEAN", [squared, last], row, "ReducerOptions", keepDims=True)
-        if not self._micro:  # as an integer it is 0
-            variance = self._add(variance, self._once("epsilon", np.array([self._weights.epsilon], np.float32)))
+        variance = self._add(variance, self._once("epsilon", np.array([self._weights.epsilon], np.float32)))
         scaled = self._multiply(centred, graph.apply("RSQRT", [variance], row))
         tables = self._weights.tables
         scaled = self._multiply(scaled, graph.constant(f"{name}.weight", tables[f"{name}.weight"]))
-        return self._add(scaled, graph.constant(f"{name}.bias", tables[f"{name}.bias"]))
+        out = self._add(scaled, graph.constant(f"{name}.bias", tables[f"{name}.bias"]))
+        # [SEP] reaches values hundreds of times those of other tokens: no one scale holds the squares of both
+        graph.exact.update(operator.output for operator in graph.operators[begin:])
+        return out
 
     def _gelu(self, x: int) -> int:
         shape = self.graph.shape(x)

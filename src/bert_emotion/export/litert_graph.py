@@ -69,12 +69,17 @@ class Operator:
 
 @dataclass
 class Graph:
-    """Tensors and operators in the order in which they run; tensors are known by their number."""
+    """Tensors and operators in the order in which they run; tensors are known by their number.
+
+    Attributes:
+        exact: outputs of operators that go on reckoning in float32 when the graph is made an integer one.
+    """
 
     tensors: list[Tensor] = field(default_factory=list)
     operators: list[Operator] = field(default_factory=list)
     inputs: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
+    exact: set[int] = field(default_factory=set)
 
     def add(self, tensor: Tensor) -> int:
         """Add a tensor; returns its number."""

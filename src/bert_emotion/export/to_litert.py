@@ -65,8 +65,8 @@ EmotionClassifier("this/folder", runtime="litert").predict("i love you")
 
 With LiteRT alone, on any of its platforms: `{TFLITE}` ({facts["bytes"] / 1e6:.1f} MB, {facts["operators"]} operators)
 takes the token ids of one text ([CLS] … [SEP], made by `tokenizer.json`) and their positions 0, 1, 2 …, both int32
-of the text's own length (at most {source.config.max_length}), and gives float32 logits (1, {len(source.config.labels)}).
-Nothing is padded; resize both inputs to the text.
+of the text's own length (at most {source.config.max_length}), and gives the logits, float32
+(1, {len(source.config.labels)}). Nothing is padded; resize both inputs to the text.
 
 ```python
 import numpy as np
