@@ -22,7 +22,8 @@ from bert_emotion.export.card import runtime_megabytes
 ROOT = Path(__file__).parents[1]
 FILES = ("README.md", "MODELS.md", "docs/cli.md", "docs/model.md", "docs/training.md")
 COMMANDS = (
-    "predict", "info", "verify", "evaluate", "report", "bench", "data download", "data prepare",
+    "predict", "train", "evaluate", "compare", "export", "demo", "info", "verify", "report", "bench",
+    "data download", "data prepare",
     "model train", "model teacher", "model distill", "model package", "model benchmark",
 )  # fmt: skip
 _PASSAGE = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -142,13 +143,33 @@ PASSAGES: dict[str, Callable[[], str]] = {
 }
 
 
+LIVE = ("first_run", "examples")
+"""Passages that hold scores of a run: int8 kernels round a little differently on other processors."""
+SCORE_TOLERANCE = 0.05
+_SCORE = re.compile(r"\d\.\d+")
+
+
+def like(before: str, after: str) -> bool:
+    """Whether two runs say the same but for the last digits of their scores."""
+    if _SCORE.sub("#", before) != _SCORE.sub("#", after):
+        return False
+    pairs = zip(_SCORE.findall(before), _SCORE.findall(after), strict=True)
+    return all(abs(float(a) - float(b)) <= SCORE_TOLERANCE for a, b in pairs)
+
+
+def passage(match: re.Match[str]) -> str:
+    """A passage as it should stand; what another processor changed in its last digits stays as it was."""
+    new = f"{match.group(1)}{PASSAGES[match.group(2)]()}\n{match.group(3)}"
+    return match.group(0) if match.group(2) in LIVE and like(match.group(0), new) else new
+
+
 def main() -> int:
     """Write or check; returns the exit code."""
     drifted = []
     for name in FILES:
         path = ROOT / name
         before = path.read_text(encoding="utf-8")
-        after = _PASSAGE.sub(lambda m: m.group(1) + PASSAGES[m.group(2)]() + "\n" + m.group(3), before)
+        after = _PASSAGE.sub(passage, before)
         if after != before:
             drifted.append(name)
             if "--check" not in sys.argv:

@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 pytest.importorskip("matplotlib")
 
-from .toy import TRAINING  # noqa: E402
+from .toy import TRAINING
 
 pytestmark = TRAINING
 ROOT = Path(__file__).parents[1]

@@ -71,7 +71,11 @@ def test_wheel_holds_the_runtime_files_and_no_training_weights(wheel: Path) -> N
         n for n in names if n.startswith(model)
     }
     assert "bert_emotion/py.typed" in names
-    assert not [n for n in names if n.endswith((".safetensors", ".jsonl", ".parquet", ".pt")) or n.startswith("tests")]
+    samples = {"bert_emotion/export/parity.jsonl", "bert_emotion/training/kept.jsonl"}
+    assert samples <= set(names)
+    assert {"bert_emotion/demo_page/index.html", "bert_emotion/export/run_site.mjs"} <= set(names)
+    heavy = (".safetensors", ".jsonl", ".parquet", ".pt")
+    assert not [n for n in set(names) - samples if n.endswith(heavy) or n.startswith("tests")]
     assert any(n.endswith("licenses/LICENSE") for n in names)
 
 
