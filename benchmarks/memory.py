@@ -37,7 +37,7 @@ def main() -> None:
     config = artifact.load_config(model)
     kept = [TextTokenizer(config.tokenizer_path)]
     steps.append(("tokenizer.json", resident()))
-    engine = OnnxEngine(config.onnx_path)
+    engine = OnnxEngine(config.network_path)
     steps.append(("session", resident()))
     EmotionClassifier(model, engine=engine)("i love you")
     steps.append(("first answer", resident()))

@@ -107,6 +107,7 @@ def test_a_model_of_ours_on_a_file(tmp_path: Path) -> None:
         }
     ]
     assert figures["latency"]["latency_texts"] == 8
+    assert "only 8 texts: intervals of so few are not to be relied on" in figures["data"]["notes"]
     json.dumps(figures)
 
 
@@ -231,6 +232,12 @@ def test_resampling_agrees_with_single_rows() -> None:
     slow = metrics.bootstrap_interval(truth, guess, 4, rounds=2000)
     for key in ("accuracy", "macro_f1"):
         assert np.percentile(drawn[key], [2.5, 97.5]) == pytest.approx(slow[key], abs=0.01)
+
+
+def test_a_rare_label_that_is_not_drawn_costs_nothing() -> None:
+    hot = np.eye(5, dtype=bool)
+    drawn = scores.resampled(hot, [(hot, np.ones(5, dtype=bool))], np.arange(5))[0]
+    assert (drawn["macro_f1"] == 1).all()
 
 
 def test_mcnemar_by_hand() -> None:

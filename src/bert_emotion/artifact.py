@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bert_emotion.errors import ModelError
+from bert_emotion.errors import InputError, ModelError
 
 SHIPPED = Path(__file__).with_name("models")
 DEFAULT_MODEL = "small-v1"
@@ -23,6 +23,8 @@ TOKENIZER = "tokenizer.json"
 ONNX = "onnx/model_quantized.onnx"
 MANIFEST = "manifest.json"
 RUNTIME_FILES = (CONFIG, TOKENIZER, ONNX, MANIFEST)
+NETWORKS: dict[str, str] = {"onnxruntime": ONNX, "litert": "model.tflite"}
+"""Runtime to the file of the network that it reads; a model folder holds at least one of them."""
 FORMAT = 1
 
 
@@ -39,6 +41,7 @@ class ModelConfig:
         threshold: confidence below which ``reason`` says ``low_confidence`` (fitted on dev), 0-1.
         multi_label: every label is answered yes or no by itself (sigmoid), instead of one of all (softmax).
         label_thresholds: of a multi-label model, the probability from which on each label is given.
+        runtime: which runtime reads the network: ``onnxruntime`` or ``litert``.
     """
 
     folder: Path
@@ -49,11 +52,12 @@ class ModelConfig:
     threshold: float
     multi_label: bool = False
     label_thresholds: tuple[float, ...] = ()
+    runtime: str = "onnxruntime"
 
     @property
-    def onnx_path(self) -> Path:
-        """The int8 network."""
-        return self.folder / ONNX
+    def network_path(self) -> Path:
+        """The int8 network, in the form that `runtime` reads."""
+        return self.folder / NETWORKS[self.runtime]
 
     @property
     def tokenizer_path(self) -> Path:
@@ -83,7 +87,9 @@ def find_model(model: str | Path | None) -> Path:
         raise ModelError(
             f"no model {name!r}: it is neither a folder nor a shipped model ({', '.join(shipped_models()) or 'none'})."
         )
-    missing = [file for file in RUNTIME_FILES if not (folder / file).is_file()]
+    missing = [file for file in (CONFIG, TOKENIZER, MANIFEST) if not (folder / file).is_file()]
+    if not any((folder / file).is_file() for file in NETWORKS.values()):
+        missing.insert(0, ONNX)
     if missing:
         raise ModelError(f"{folder} lacks {', '.join(missing)}; a model folder holds {', '.join(RUNTIME_FILES)}.")
     return folder
@@ -109,13 +115,25 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return _read_json(folder / MANIFEST)
 
 
-def load_config(model: str | Path | None = None) -> ModelConfig:
+def load_config(model: str | Path | None = None, runtime: str | None = None) -> ModelConfig:
     """Settings of a model; the files' sizes are checked, and a folder that is not ours is verified by sha256.
 
+    Args:
+        model: as for ``find_model``.
+        runtime: a key of ``NETWORKS``; None takes the first whose network is there.
+
     Raises:
+        InputError: no such runtime.
         ModelError: missing, malformed or altered files, labels that are no set of names, another format.
     """
     folder = find_model(model)
+    there = [name for name, file in NETWORKS.items() if (folder / file).is_file()]
+    runtime = there[0] if runtime is None else runtime
+    if runtime not in NETWORKS:
+        raise InputError(f"no runtime {runtime!r}; there are {', '.join(NETWORKS)}.")
+    if runtime not in there:
+        advice = " Write one with: bert-emotion export MODEL --to litert -o FOLDER" if runtime == "litert" else ""
+        raise ModelError(f"{folder} has no {NETWORKS[runtime]}, which {runtime} reads.{advice}")
     content = read_config_json(folder)
     settings = content.get("bert_emotion")
     if not isinstance(settings, dict) or settings.get("format") != FORMAT:
@@ -136,6 +154,7 @@ def load_config(model: str | Path | None = None) -> ModelConfig:
             threshold=float(settings["threshold"]),
             multi_label=content.get("problem_type") == "multi_label_classification",
             label_thresholds=tuple(float(t) for t in settings.get("label_thresholds", ())),
+            runtime=runtime,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
@@ -173,7 +192,8 @@ def verify(folder: Path, *, hashes: bool = True) -> list[str]:
         ModelError: naming the first file that differs.
     """
     files = read_manifest(folder).get("files")
-    if not isinstance(files, dict) or not set(RUNTIME_FILES) - {MANIFEST} <= set(files):
+    networks = {file for file in NETWORKS.values() if (folder / file).is_file()}
+    if not isinstance(files, dict) or not {CONFIG, TOKENIZER, *(networks or {ONNX})} <= set(files):
         raise ModelError(f"{folder / MANIFEST} does not list {', '.join(RUNTIME_FILES[:-1])}; export the model again.")
     checked = []
     for name, entry in files.items():

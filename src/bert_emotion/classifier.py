@@ -1,4 +1,5 @@
-"""The classifier: texts in, emotions out. The only base module that imports ``onnxruntime``."""
+"""The classifier: texts in, emotions out. The only base module that imports ``onnxruntime``, and only
+when it is asked to run it."""
 
 from __future__ import annotations
 
@@ -9,9 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol, overload
 
 import numpy as np
-import onnxruntime
 
-from bert_emotion.artifact import load_config
+from bert_emotion.artifact import ModelConfig, load_config
 from bert_emotion.documents import combine, windows
 from bert_emotion.errors import InputError, ModelError
 from bert_emotion.labels import emoji_of
@@ -77,6 +77,8 @@ class OnnxEngine:
     """
 
     def __init__(self, path: Path) -> None:
+        import onnxruntime  # here, so that another runtime does without its memory
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -98,6 +100,14 @@ class OnnxEngine:
         return np.asarray(self._session.run(None, feed)[0])
 
 
+def _engine(config: ModelConfig) -> Engine:
+    if config.runtime == "litert":
+        from bert_emotion.litert import LitertEngine
+
+        return LitertEngine(config.network_path)
+    return OnnxEngine(config.network_path)
+
+
 class EmotionClassifier:
     """Tells which of 13 emotions a text carries, or which label of a set of your own.
 
@@ -114,20 +124,30 @@ class EmotionClassifier:
     Args:
         model: None for the default model, the name of a shipped one, or a model folder.
         threads: texts read side by side; a single text always runs on one thread.
-        engine: another runtime for the network; None means onnxruntime.
+        runtime: ``onnxruntime``, or ``litert`` for a folder that ``bert-emotion export --to litert`` wrote (which
+            starts faster and takes less memory; extra ``litert``); None takes what the folder holds.
+        engine: another runtime of your own for the network.
 
     Raises:
-        ModelError: no such model, or a folder that is incomplete or altered.
-        InputError: `threads` below 1.
+        ModelError: no such model, a folder that is incomplete or altered, or one without that runtime's network.
+        InputError: `threads` below 1, or no such runtime.
+        MissingExtraError: the runtime is not installed.
     """
 
-    def __init__(self, model: str | Path | None = None, threads: int = 1, *, engine: Engine | None = None) -> None:
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        threads: int = 1,
+        *,
+        runtime: str | None = None,
+        engine: Engine | None = None,
+    ) -> None:
         if threads < 1:
             raise InputError(f"threads is {threads}, expected 1 or more.")
-        self.config = load_config(model)
+        self.config = load_config(model, runtime)
         self.threads = threads
         self._tokenizer = TextTokenizer(self.config.tokenizer_path)
-        self._engine: Engine = OnnxEngine(self.config.onnx_path) if engine is None else engine
+        self._engine: Engine = _engine(self.config) if engine is None else engine
         names = [label.lower() for label in self.config.labels]
         self._neutral = names.index("neutral") if "neutral" in names else None
         # nothing was read: every label alike, Neutral a little ahead so that the answer is defined

@@ -38,7 +38,20 @@ app.command("bench")(bench.bench)
 app.add_typer(data.app, name="data")
 app.add_typer(model.app, name="model")
 
-COMMANDS = ("predict", "train", "compare", "export", "demo", "info", "verify", "evaluate", "report", "bench", "data", "model")
+COMMANDS = (
+    "predict",
+    "train",
+    "compare",
+    "export",
+    "demo",
+    "info",
+    "verify",
+    "evaluate",
+    "report",
+    "bench",
+    "data",
+    "model",
+)
 _GLOBAL = ("-h", "--help", "--version")
 
 

@@ -28,7 +28,8 @@ def info(
     if as_json:
         typer.echo(json.dumps(manifest, ensure_ascii=False, indent=2))
         return
-    size = sum((config.folder / name).stat().st_size for name in artifact.RUNTIME_FILES) / 1e6
+    files = (artifact.CONFIG, artifact.TOKENIZER, artifact.MANIFEST, artifact.NETWORKS[config.runtime])
+    size = sum((config.folder / name).stat().st_size for name in files) / 1e6
     lines = [
         ("model", config.name),
         ("folder", str(config.folder)),

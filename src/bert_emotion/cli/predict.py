@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bert_emotion.classifier import EmotionClassifier, Prediction
-from bert_emotion.cli.options import Model
+from bert_emotion.cli.options import Model, Runtime
 from bert_emotion.cli.read import Format, read_texts
 from bert_emotion.cli.write import Output, write
 from bert_emotion.errors import InputError
@@ -34,6 +34,7 @@ def predict(
     top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, help="Labels a text, best first.")] = 1,
     all_scores: Annotated[bool, typer.Option("--all-scores", help="Every score, in label order.")] = False,
     model: Model = None,
+    runtime: Runtime = None,
     threads: Annotated[int, typer.Option("--threads", "-t", min=1, help="Texts read side by side.")] = 1,
 ) -> None:
     """Tell the emotion of texts. On a terminal a table, in a pipe TSV: label, emoji, score, reason, text."""
@@ -46,7 +47,7 @@ def predict(
         raise InputError('no text given. Try: bert-emotion "i love you"')
     plain = Output.TABLE if sys.stdout.isatty() else Output.TSV
     output = Output.JSON if as_json else Output.CSV if as_csv else plain
-    classifier = EmotionClassifier(model, threads)
+    classifier = EmotionClassifier(model, threads, runtime=runtime)
     if top_k > len(classifier.labels):
         raise InputError(f"--top-k is {top_k}, but {classifier.config.name} has {len(classifier.labels)} labels.")
     if texts and len(texts) == 1 and len(texts[0]) < 256 and Path(texts[0]).is_file():

@@ -15,6 +15,8 @@ from bert_emotion.evaluation.label_space import Truth, understand
 from bert_emotion.evaluation.timing import latency
 
 STEP = 64
+FEW_TEXTS = 100
+"""Below so many texts a report warns that its intervals are too narrow."""
 
 Progress = Callable[[int, int], None]
 """Called with (texts done, texts in all)."""
@@ -88,12 +90,15 @@ def judge(
 
 def described(truth: Truth) -> dict[str, Any]:
     """The data of a report: rows, texts a label, what was understood and left out."""
+    notes = list(truth.notes)
+    if len(truth.texts) < FEW_TEXTS:
+        notes.append(f"only {len(truth.texts)} texts: intervals of so few are not to be relied on")
     return {
         "rows": len(truth.texts),
         "multi_label": truth.multi_label,
         "labels": truth.counts,
         "map": truth.table,
-        "notes": truth.notes,
+        "notes": notes,
     }
 
 

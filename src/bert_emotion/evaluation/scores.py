@@ -132,7 +132,8 @@ def resampled(
             hits, total = drawn @ (truth * answer), support + drawn @ answer
             f1 = np.divide(2 * hits, total, out=np.zeros_like(hits), where=total > 0)
             kept["accuracy"].append(drawn @ right[first] / len(given))
-            kept["macro_f1"].append(f1.mean(axis=1))
+            # a round may draw no text of a rare label: it has no F1 then, rather than 0
+            kept["macro_f1"].append((f1 * (support > 0)).sum(axis=1) / np.maximum((support > 0).sum(axis=1), 1))
             kept["weighted_f1"].append((f1 * support).sum(axis=1) / np.maximum(support.sum(axis=1), 1))
     return [{name: np.concatenate(values) for name, values in kept.items()} for kept in out]
 

@@ -106,7 +106,9 @@ def measure_cortex_m(source: Source, folder: Path, texts: list[str], optimisatio
 def _build(folder: Path, place: Path, texts: list[str], optimisation: str) -> tuple[Path, int]:
     """The program for the board, and its bytes of flash without the texts."""
     board = to_c.C / "cortex-m"
-    quoted = ["".join(f"\\{byte:03o}" for byte in text.replace("\0", "\ufffd").encode("utf-8", "replace")) for text in texts]
+    quoted = [
+        "".join(f"\\{byte:03o}" for byte in text.replace("\0", "\ufffd").encode("utf-8", "replace")) for text in texts
+    ]
     listed = "\n".join(f'"{text}",' for text in quoted)
     (place / "texts.h").write_text(f"static const char *const texts[] = {{\n{listed}\n}};\n", encoding="utf-8")
     shutil.copyfile(board / "board.c", place / "board.c")

@@ -117,7 +117,7 @@ def _fill(form: Format, to: str, source: Source, folder: Path, say: Say) -> dict
     manifest = {
         "format": to,
         "model": source.config.name,
-        "model_sha256": artifact.sha256_of(source.config.onnx_path),
+        "model_sha256": artifact.sha256_of(source.config.network_path),
         "written_by": f"bert-emotion {__version__}",
         "facts": facts,
         "parity": asdict(parity),

@@ -78,5 +78,7 @@ def read_source(model: str | Path | None) -> Source:
     kind = artifact.read_config_json(config.folder).get("model_type")
     if kind != "bert":
         raise ExportError(f"{config.folder} is a {kind!r} model; exports are made for 'bert' alone.")
+    if not any((config.folder / file).is_file() for file in ("model.safetensors", artifact.ONNX)):
+        raise ExportError(f"{config.folder} is an export itself; export from the model that it was made of.")
     network, _ = load_classifier(config.folder)
     return Source(config, network, config.tokenizer_path.read_text(encoding="utf-8"))

@@ -38,7 +38,7 @@ def write(source: Source, folder: Path, say: Callable[[str], None]) -> dict[str,
         fp32.unlink()
     else:
         say("the int8 network of the source")
-        shutil.copyfile(source.config.onnx_path, target)
+        shutil.copyfile(source.config.network_path, target)
     write_manifest(folder, {"name": source.config.name, "licence": "as the source"})
     return {"opset": onnx_export.OPSET, "weights": "int8, one scale a column", "activations": "int8, dynamic"}
 
