@@ -208,7 +208,7 @@ def render(figures: dict) -> str:
             [
                 "<!-- written by `python benchmarks/finetuning.py` -->\n# Fine-tuning on few rows",
                 f"Starting from `{figures['model']}`. dair-ai/emotion, six labels, macro-F1 / accuracy on its test "
-                "split and the time of training on one core of a busy machine (compare the times with each other only).",
+                "split and the time of training on one core of a busy machine (compare times with each other only).",
                 markdown_table(["method", *(f"{size} rows" for size in sizes)], table),
                 "## From the int8 file or from the half-precision weights\n\n500 rows, macro-F1 of three seeds:",
                 markdown_table(

@@ -181,7 +181,20 @@ def test_examples_are_judged_one_by_one() -> None:
 
 def test_help_and_version_of_every_command() -> None:
     assert run("--version")[1].startswith("bert-emotion ")
-    for command in ("predict", "info", "verify", "evaluate", "report", "bench", "data", "model"):
+    for command in (
+        "predict",
+        "train",
+        "evaluate",
+        "compare",
+        "export",
+        "demo",
+        "info",
+        "verify",
+        "report",
+        "bench",
+        "data",
+        "model",
+    ):
         code, out, _ = run(command, "--help")
         assert code == 0
         assert "Usage" in out

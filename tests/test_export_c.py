@@ -23,7 +23,7 @@ from bert_emotion.artifact import ModelConfig
 from bert_emotion.export import c_cortex, c_text, to_c
 from bert_emotion.export.c_weights import quantise_rows
 from bert_emotion.export.parity import parity_texts
-from bert_emotion.export.source import Source, read_source
+from bert_emotion.export.source import Source
 from bert_emotion.labels import LABELS
 
 from .toy import TRAINING
@@ -32,8 +32,8 @@ pytestmark = TRAINING
 
 CHAT = (
     "i love you", "SOOOO happy!!!!", ":(", ":'(", ":-D:p", "<3", "</3", "sure /s", ";)", "lol", "ngl", "[SEP]", "[MASK",
-    "[PAD]x", "😭😭😭", "👍🏽", "❤️", "🤷🏽‍♀️", "日本", "안녕", "ŠĘŁ", "ñ", "ﬁ", "½", "…", "a\u0301", "\u00a0", "\u200b", "\n",
-    "１１１１", "don't", "x" * 101, "ｈａｐｐｙ", "𝓱𝓪𝓹𝓹𝔂", "\x0b", "\ufffd",
+    "[PAD]x", "😭😭😭", "👍🏽", "❤️", "🤷🏽‍♀️", "日本", "안녕", "ŠĘŁ", "ñ", "ﬁ", "½", "…", "a\u0301", "\u00a0", "\u200b",
+    "\n", "１１１１", "don't", "x" * 101, "ｈａｐｐｙ", "𝓱𝓪𝓹𝓹𝔂", "\x0b", "\ufffd",
 )  # fmt: skip
 MARKS = "<3/:=;'’-()DpP\\oOs xéD"
 
@@ -42,7 +42,6 @@ MARKS = "<3/:=;'’-()DpP\\oOs xéD"
 def source(toy: Path) -> Source:
     """A toy classifier with random weights and the tokenizer of the shipped models, cut to its toy words."""
     import torch
-    from tokenizers import Tokenizer
     from transformers import BertConfig, BertForSequenceClassification
 
     content = json.loads((to_c.C.parents[1] / "models/small-v1/tokenizer.json").read_text(encoding="utf-8"))
@@ -55,9 +54,7 @@ def source(toy: Path) -> Source:
     for parameter in network.parameters():
         parameter.data *= 4  # the usual start is so small that every text scores alike
     settings = ModelConfig(toy, "toy-v1", LABELS, 64, 1.1, 0.5)
-    text = json.dumps(content)
-    Tokenizer.from_str(text)
-    return Source(settings, network, text)
+    return Source(settings, network, json.dumps(content))
 
 
 @pytest.fixture(scope="module")
@@ -119,11 +116,13 @@ def test_the_facts_are_those_of_the_program(source: Source, program: Path, tmp_p
 def test_fewer_tokens_need_less_memory(source: Source, folder: Path, program: Path, tmp_path: Path) -> None:
     short = to_c.compile_host(folder, tmp_path / "short", "-DBE_TOKENS=8")
     assert int(to_c.ask(short, "memory", [])[0]) < int(to_c.ask(program, "memory", [])[0]) / 3
-    assert tokens(source, short, ["i love you so much my dear friend"])[0] == source.ids(
-        "i love you so much my dear friend", 8
-    )
+    text = "i love you so much my dear friend"
+    assert tokens(source, short, [text]) == [source.ids(text, 8)]
+    long = to_c.compile_host(folder, tmp_path / "long", "-DBE_TOKENS=64")
+    text = " ".join([text] * 9)
+    assert tokens(source, long, [text]) == [source.ids(text, 64)]
     with pytest.raises(ExportError, match="BE_TOKENS must be"):
-        to_c.compile_host(folder, tmp_path / "long", "-DBE_TOKENS=65")
+        to_c.compile_host(folder, tmp_path / "longer", "-DBE_TOKENS=65")
 
 
 RUBBISH = [
@@ -172,13 +171,8 @@ def test_the_program_prints_label_and_probability(source: Source, program: Path)
 
 def test_a_plain_cased_tokenizer_and_own_labels(source: Source, tmp_path: Path) -> None:
     content = json.loads(source.tokenizer_json)
-    content["normalizer"] = {
-        "type": "BertNormalizer",
-        "clean_text": True,
-        "handle_chinese_chars": True,
-        "strip_accents": None,
-        "lowercase": False,
-    }
+    steps = {"clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": False}
+    content["normalizer"] = {"type": "BertNormalizer", **steps}
     content["pre_tokenizer"] = {"type": "BertPreTokenizer"}
     vocabulary = content["model"]["vocab"]
     for piece in ("Love", "é", "##é"):
@@ -209,18 +203,20 @@ def test_quantising_finds_the_grid_of_weights_that_were_int8() -> None:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda c: c["model"].update(type="BPE"), "WordPiece"),
+        (lambda c: c["model"].update(continuing_subword_prefix="@@"), "with '##'"),
         (lambda c: c["normalizer"]["normalizers"][1]["pattern"].update(Regex="<4"), "steps that the C code"),
         (lambda c: c.update(pre_tokenizer={"type": "Whitespace"}), "steps that the C code"),
         (lambda c: c["added_tokens"][0].update(lstrip=True), "rules that the C code lacks"),
     ],
 )
-def test_a_tokenizer_that_the_c_code_does_not_know_is_refused(source: Source, change, match: str) -> None:
+def test_a_tokenizer_that_the_c_code_does_not_know_is_refused(
+    source: Source, tmp_path: Path, change, match: str
+) -> None:
     content = json.loads(source.tokenizer_json)
     change(content)
     with pytest.raises(ExportError, match=match):
-        c_text.read_pieces(json.dumps(content), [2, 3])
-        c_text.read_reading(json.dumps(content))
+        to_c.write(replace(source, tokenizer_json=json.dumps(content)), tmp_path, lambda _: None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_emoticons_are_those_of_the_trimmed_vocabulary() -> None:
@@ -230,12 +226,14 @@ def test_the_emoticons_are_those_of_the_trimmed_vocabulary() -> None:
     assert c_text.EMOTICONS == vocabulary.EMOTICONS
 
 
-def test_without_a_compiler_the_error_says_how_to_get_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_the_error_says_how_to_get_one(
+    source: Source, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    with pytest.raises(ExportError, match="apt install gcc.*xcode-select"):
+    with pytest.raises(ExportError, match=r"apt install gcc.*xcode-select"):
         to_c.compile_host(folder, folder / "never")
     with pytest.raises(ExportError, match="apt install gcc-arm-none-eabi"):
-        c_cortex.measure_cortex_m(read_source("mini-v1"), folder, ["hi"])
+        c_cortex.measure_cortex_m(source, folder, ["hi"])
 
 
 STAND_INS = {

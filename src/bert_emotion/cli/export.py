@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,7 @@ def export(
     """Export a model for a device; refused where it does not answer like the float32 model."""
     from bert_emotion.export.deliver import export as run
 
-    manifest = run(model, to, out, overwrite=overwrite, say=lambda line: sys.stderr.write(f"{line}\n"))
+    manifest = run(model, to, out, overwrite=overwrite, say=lambda line: typer.echo(line, err=True))
     parity = manifest["parity"]
     size = sum(entry["size"] for entry in manifest["files"].values())
     typer.echo(

@@ -192,3 +192,20 @@ def package(
         f"{out}: authored test macro-F1 {test['macro_f1']:.4f}, examples {manifest['examples_passed']}/13, "
         f"int8 keeps {manifest['parity']['int8_equal_labels']:.2%} of the labels"
     )
+
+
+@app.command()
+def devices(
+    models: Annotated[list[str] | None, typer.Argument(help="Models (default: every shipped one).")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the table.")] = Path("reports/devices"),
+) -> None:
+    """Measure every route to a device: bytes, speed, memory and parity, beside estimates for what is not here."""
+    for library in ("torch", "transformers", "onnx"):
+        require(library, "export")
+    from bert_emotion.evaluation.devices import measure_devices, write_devices
+
+    figures = measure_devices(models or artifact.shipped_models(), say=lambda line: typer.echo(line, err=True))
+    write_devices(figures, out)
+    typer.echo(
+        f"{out / 'README.md'}: {len(figures['rows'])} routes, {sum('failed' in r for r in figures['rows'])} failed"
+    )

@@ -36,7 +36,7 @@ _ROWS = (
 )
 
 
-def _child(runtime: str, job: str, folder: Path, count: int) -> tuple[dict[str, float], float]:
+def child(runtime: str, job: str, folder: Path, count: int) -> tuple[dict[str, float], float]:
     """Figures that a child process printed, and its wall time in seconds."""
     command = [sys.executable, "-m", "bert_emotion.evaluation.bench_child", runtime, job, str(folder), str(count)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
@@ -89,16 +89,16 @@ def measure(
             samples[name].setdefault(key, []).append(value)
 
     for name in runtimes:
-        _child(name, "first", folder, 1)  # warms the disk cache for both alike
+        child(name, "first", folder, 1)  # warms the disk cache for both alike
     for turn in range(ROUNDS):
         say(f"round {turn + 1} of {ROUNDS}")
         for name in runtimes:
-            figures, wall = _child(name, "first", folder, 1)
+            figures, wall = child(name, "first", folder, 1)
             note(name, {**figures, "start_s": wall})
-            note(name, _child(name, "latency", folder, LATENCY_CALLS)[0])
+            note(name, child(name, "latency", folder, LATENCY_CALLS)[0])
     for name in runtimes:
         say(f"{texts} texts: {name}")
-        note(name, _child(name, "throughput", folder, texts)[0])
+        note(name, child(name, "throughput", folder, texts)[0])
         note(name, {"size_mb": _size_mb(folder, name)})
     medians = {name: {key: statistics.median(values) for key, values in kept.items()} for name, kept in samples.items()}
     ratios = {}
@@ -106,8 +106,8 @@ def measure(
         for key, _, direction in _ROWS:
             ratios[key] = (medians["ours"][key] / medians["pipeline"][key]) ** direction
     return {
-        "machine": _machine(),
-        "versions": _versions(),
+        "machine": machine(),
+        "versions": versions(),
         "model": folder.name,
         "texts": texts,
         "runtimes": medians,
@@ -115,7 +115,8 @@ def measure(
     }
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Processor, cores, system and Python of this machine, in one line."""
     name = platform.processor() or platform.machine()
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
@@ -129,7 +130,8 @@ def _machine() -> str:
     )
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Versions of the libraries that matter for speed, where they are installed."""
     found = {}
     for library in _LIBRARIES:
         try:
@@ -149,5 +151,5 @@ def render(figures: dict[str, Any]) -> str:
         cells = [title.format(texts=figures["texts"])]
         cells += [f"{figures['runtimes'][name][key]:.3g}" for name in names]
         rows.append(cells + ([f"{figures['ratios'][key]:.1f}"] if figures["ratios"] else []))
-    versions = ", ".join(f"{k} {v}" for k, v in figures["versions"].items())
-    return f"{markdown_table(head, rows)}\n\nOne thread. {figures['machine']}. {versions}."
+    libraries = ", ".join(f"{k} {v}" for k, v in figures["versions"].items())
+    return f"{markdown_table(head, rows)}\n\nOne thread. {figures['machine']}. {libraries}."

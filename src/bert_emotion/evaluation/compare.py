@@ -17,7 +17,7 @@ import numpy as np
 from bert_emotion.data.keys import normalise
 from bert_emotion.data.labelled import Labelled
 from bert_emotion.errors import InputError, ModelError, require
-from bert_emotion.evaluation.benchmark import _machine, _versions
+from bert_emotion.evaluation.benchmark import machine, versions
 from bert_emotion.evaluation.contenders import (
     LEXICON,
     TFIDF,
@@ -119,8 +119,8 @@ def compare(
         "rows": [rows[i] for i in order],
         "failed": failed,
         "sort": sort,
-        "machine": _machine(),
-        "versions": _versions(),
+        "machine": machine(),
+        "versions": versions(),
     }
     if tfidf is not None:
         figures["tfidf"] = {"texts": trained_on, "left_out_because_in_data": left_out}

@@ -9,7 +9,7 @@ import numpy as np
 
 from bert_emotion.data.labelled import Labelled
 from bert_emotion.errors import require
-from bert_emotion.evaluation.benchmark import _machine, _versions
+from bert_emotion.evaluation.benchmark import machine, versions
 from bert_emotion.evaluation.contenders import Contender, label_sets_of
 from bert_emotion.evaluation.label_space import Truth, understand
 from bert_emotion.evaluation.timing import latency
@@ -74,8 +74,8 @@ def judge(
         "length": scores.by_length(truth, answers),
         "errors": scores.worst(truth, answers, errors),
         "latency": timing,
-        "machine": _machine(),
-        "versions": _versions(),
+        "machine": machine(),
+        "versions": versions(),
     }
     if not truth.multi_label:
         figures["confusion"] = scores.confusion(truth, answers)

@@ -89,8 +89,7 @@ def quantise(graph: Graph, ranges: Ranges, bits: int, mask: int) -> Graph:
     """
     ranges, saturating = _with_known_ends(graph, ranges, mask)
     out = Graph([replace(tensor) for tensor in graph.tensors], [], list(graph.inputs), [])
-    floats: dict[int, int] = {}
-    """Number of a tensor to that of its float32 form."""
+    floats: dict[int, int] = {}  # number of a tensor to that of its float32 form
 
     def as_float(number: int) -> int:
         tensor = out.tensors[number]
@@ -99,38 +98,43 @@ def quantise(graph: Graph, ranges: Ranges, bits: int, mask: int) -> Graph:
             out.operators.append(Operator("DEQUANTIZE", (number,), floats[number], "DequantizeOptions"))
         return floats.get(number, number)
 
-    def as_integer(number: int) -> None:
-        """Give a tensor of inputs, constants or ``exact`` operators its integer form, in place."""
+    def split(number: int) -> Operator:
+        """Make a float32 tensor an integer one with a float32 form before it; returns the step between."""
         tensor = out.tensors[number]
-        if tensor.dtype != "float32":
-            return
-        if tensor.data is not None:
-            _constant(tensor, bits)
-            return
         floats[number] = out.add(Tensor(tensor.name, tensor.shape))
         tensor.name += "_scaled"
         _set(tensor, *_scale(ranges.low[number], ranges.high[number], bits, _ROOM), bits)
-        out.operators.append(Operator("QUANTIZE", (floats[number],), number, "QuantizeOptions"))
+        return Operator("QUANTIZE", (floats[number],), number, "QuantizeOptions")
 
-    made_exactly: dict[int, Operator] = {}
+    wanted = _wanted_as_integers(graph)
+    for number in wanted:
+        if graph.tensors[number].data is not None and graph.tensors[number].dtype == "float32":
+            _constant(out.tensors[number], bits)
+    out.operators += [split(number) for number in graph.inputs if number in wanted]
     for operator in graph.operators:
         if operator.output in graph.exact:
             inputs = tuple(as_float(number) for number in operator.inputs)
-            made_exactly[operator.output] = replace(operator, inputs=inputs)
-            out.operators.append(made_exactly[operator.output])
+            step = [split(operator.output)] if operator.output in wanted else []
+            output = floats.get(operator.output, operator.output)
+            out.operators += [replace(operator, inputs=inputs, output=output), *step]
             continue
-        matrix = operator.code == "FULLY_CONNECTED"
-        for number in operator.inputs[: 1 if matrix else None]:
-            as_integer(number)
-            if number in made_exactly and made_exactly[number].output == number:
-                made_exactly[number].output = floats[number]
         _output(operator, out.tensors, ranges, bits, 1.0 if operator.output in saturating else _ROOM)
-        if matrix:
+        if operator.code == "FULLY_CONNECTED":
             _matrix(graph, operator, out.tensors, bits)
         out.operators.append(replace(operator))
     out.inputs = [floats.get(number, number) for number in graph.inputs]
     out.outputs = [as_float(number) for number in graph.outputs]
     return out
+
+
+def _wanted_as_integers(graph: Graph) -> set[int]:
+    """Tensors that an integer operator reads, but for matrices and their offsets."""
+    return {
+        number
+        for operator in graph.operators
+        if operator.output not in graph.exact
+        for number in operator.inputs[: 1 if operator.code == "FULLY_CONNECTED" else None]
+    }
 
 
 def _output(operator: Operator, tensors: list[Tensor], ranges: Ranges, bits: int, room: float) -> None:

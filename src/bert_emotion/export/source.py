@@ -49,7 +49,8 @@ class Source:
         """Reference logits, float32 (n, labels), of the torch model; each text cut at `max_length` tokens."""
         from bert_emotion.training.encoder import logits_of
 
-        return logits_of(self.model, [self.ids(text, max_length) for text in texts], bf16=False)
+        logits: np.ndarray = logits_of(self.model, [self.ids(text, max_length) for text in texts], bf16=False)
+        return logits
 
     def settings(self) -> dict[str, Any]:
         """What a device must know, in plain JSON types: labels and emoji, calibration, longest input."""

@@ -67,7 +67,7 @@ def write(source: Source, folder: Path, say: Say) -> dict[str, Any]:
     for name in (*SOURCES, "main.c"):
         shutil.copyfile(C / name, folder / name)
     flash = header.weights + header.vocabulary + header.unicode
-    facts = {
+    facts: dict[str, Any] = {
         "weights_bytes": header.weights,
         "vocabulary_bytes": header.vocabulary,
         "unicode_bytes": header.unicode,
@@ -105,6 +105,13 @@ def usage(source: Source, facts: dict[str, Any]) -> str:
     """Markdown: how to call it, try it on a computer, and put it on an ESP32-S3."""
     flash = facts["weights_bytes"] + facts["vocabulary_bytes"] + facts["unicode_bytes"]
     code = f"{facts['code_bytes']:,} bytes of code ({facts['code_bytes_of']})" if facts["code_bytes"] else "the code"
+    memory = (
+        f"It is C99 without malloc; of the C library it uses `memcpy`, `memset` and `sqrtf`. Flash: {flash:,} bytes of "
+        f"constants (weights {facts['weights_bytes']:,}, vocabulary {facts['vocabulary_bytes']:,}, tables of Unicode "
+        f"{facts['unicode_bytes']:,}) and {code}. RAM: {facts['workspace_bytes']:,} bytes, static. A text of "
+        f"{max_length(source)} tokens takes {facts['multiplications'] / 1e6:.1f} million multiplications, a shorter "
+        f"one in proportion. `-DBE_TOKENS=…` changes how many tokens are read, and the RAM with it."
+    )
     esp32 = (
         f"`{_ESP32}/` is an example project for an ESP32-S3 with {facts['esp32_s3_flash_mb']} MB of flash "
         f"(PlatformIO: `pio run -t upload`; ESP-IDF: `idf.py build flash`): it answers every line that comes over the "
@@ -122,11 +129,7 @@ int id = bert_emotion_predict("I love you so much!", scores);
 puts(bert_emotion_label[id]); /* unsure where scores[id] < BE_THRESHOLD */
 ```
 
-It is C99 without malloc; of the C library it uses `memcpy`, `memset` and `sqrtf`. Flash: {flash:,} bytes of constants
-(weights {facts["weights_bytes"]:,}, vocabulary {facts["vocabulary_bytes"]:,}, tables of Unicode
-{facts["unicode_bytes"]:,}) and {code}. RAM: {facts["workspace_bytes"]:,} bytes, static. A text of
-{max_length(source)} tokens takes {facts["multiplications"] / 1e6:.1f} million multiplications, a shorter one in
-proportion. `-DBE_TOKENS=…` changes how many tokens are read, and the RAM with it.
+{memory}
 
 Try it on a computer:
 
