@@ -13,9 +13,6 @@ import numpy as np
 
 from bert_emotion.errors import ModelError, require
 
-TFLITE = "model.tflite"
-"""Name of the network in an exported folder."""
-
 _INPUTS = ["ids", "positions"]
 
 

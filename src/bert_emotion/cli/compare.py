@@ -9,18 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bert_emotion.cli.evaluate import (
-    LabelColumn,
-    MapTo,
-    MultiLabel,
-    Names,
-    Overwrite,
-    Separator,
-    SharedOnly,
-    Split,
-    TextColumn,
-    read_data,
-)
+from bert_emotion.cli.evaluate import MapTo, SharedOnly, Split, read_data
+from bert_emotion.cli.options import LabelColumn, LabelNames, MultiLabel, Overwrite, Separator, TextColumn
 from bert_emotion.errors import InputError, require
 
 if TYPE_CHECKING:
@@ -67,7 +57,7 @@ def compare(
     sort: Annotated[Sort, typer.Option(help="Sort the table by this, best first.")] = Sort.MACRO_F1,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
-    names: Names = None,
+    label_names: LabelNames = None,
     multi_label: MultiLabel = False,
     separator: Separator = ",",
     split: Split = "test",
@@ -98,7 +88,7 @@ def compare(
             place,
             text_column=text_column,
             label_column=label_column,
-            names=names,
+            names=label_names,
             multi_label=multi_label,
             separator=separator,
             split=part,

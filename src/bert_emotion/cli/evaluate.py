@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bert_emotion.classifier import EmotionClassifier
-from bert_emotion.cli.options import PREPARED, Model, Prepared
+from bert_emotion.cli.options import (
+    PREPARED,
+    LabelColumn,
+    LabelNames,
+    Model,
+    MultiLabel,
+    Overwrite,
+    Prepared,
+    Separator,
+    TextColumn,
+    label_names_of,
+)
 from bert_emotion.cli.write import emoji_cell
 from bert_emotion.errors import InputError, require
 
@@ -29,17 +40,11 @@ class ForeignLabels(str, Enum):
     DAIR = "dair"
 
 
-TextColumn = Annotated[str | None, typer.Option(help="Column of the texts (guessed where its name is clear).")]
-LabelColumn = Annotated[str | None, typer.Option(help="Column of the labels (guessed where its name is clear).")]
-Names = Annotated[str | None, typer.Option(help="Label names in id order, with commas between, where labels are ids.")]
-MultiLabel = Annotated[bool, typer.Option("--multi-label", help="A text may carry several labels, or none.")]
-Separator = Annotated[str, typer.Option(help="Between the labels of one cell (with --multi-label).")]
 Split = Annotated[str, typer.Option(help="Part of a dataset folder or name: train, dev or test.")]
 MapTo = Annotated[
     ForeignLabels | None, typer.Option("--map", help="Map the data's labels from this foreign set onto the 13.")
 ]
 SharedOnly = Annotated[bool, typer.Option("--shared-only", help="Leave out rows whose label no model knows.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 
 
 def evaluate(
@@ -59,7 +64,7 @@ def evaluate(
     prepared: Prepared = PREPARED,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
-    names: Names = None,
+    label_names: LabelNames = None,
     multi_label: MultiLabel = False,
     separator: Separator = ",",
     split: Split = "test",
@@ -96,7 +101,7 @@ def evaluate(
                 str(data),
                 text_column=text_column,
                 label_column=label_column,
-                names=names,
+                names=label_names,
                 multi_label=multi_label,
                 separator=separator,
                 split=split,
@@ -146,7 +151,7 @@ def read_data(
         place,
         text_column=text_column,
         label_column=label_column,
-        names=[name.strip() for name in names.split(",")] if names else None,
+        names=label_names_of(names),
         multi_label=multi_label or None,
         separator=separator,
         split=split,

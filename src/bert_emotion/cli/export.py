@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from bert_emotion.cli.options import Overwrite
+
 
 def export(
     model: Annotated[str, typer.Argument(help="Name of a shipped model, or a model folder.")],
     to: Annotated[str, typer.Option(help="onnx, onnx-int8, litert, litert-micro, c or web.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that is there.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Export a model for a device; refused where it does not answer like the float32 model."""
     from bert_emotion.export.deliver import export as run

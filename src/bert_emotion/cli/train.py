@@ -11,10 +11,18 @@ from typing import Annotated, Any
 
 import typer
 
+from bert_emotion.cli.options import (
+    LabelColumn,
+    LabelNames,
+    MultiLabel,
+    Overwrite,
+    Separator,
+    TextColumn,
+    label_names_of,
+)
 from bert_emotion.errors import InputError, require
 
 LIBRARIES = ("torch", "transformers", "accelerate", "safetensors", "onnx", "sklearn")
-EMOTIONS = "emotions"
 
 
 def train(
@@ -24,13 +32,11 @@ def train(
         str | None, typer.Option(help="Start from this shipped model, model folder or encoder (default: the default).")
     ] = None,
     preset: Annotated[str, typer.Option(help="default, multilingual-article or card.")] = "default",
-    text_column: Annotated[str | None, typer.Option(help="Column of the texts (default: by its name).")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Column of the labels (default: by its name).")] = None,
-    label_names: Annotated[
-        str | None, typer.Option(help="Names of label ids, in id order, with commas; 'emotions': the 13.")
-    ] = None,
-    multi_label: Annotated[bool, typer.Option("--multi-label", help="A text may have several labels.")] = False,
-    label_separator: Annotated[str, typer.Option(help="Between the labels of a cell (--multi-label).")] = ",",
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    label_names: LabelNames = None,
+    multi_label: MultiLabel = False,
+    label_separator: Separator = ",",
     dev: Annotated[str | None, typer.Option(help="Dev set (default: some rows are set aside).")] = None,
     dev_share: Annotated[float | None, typer.Option(min=0.01, max=0.9, help="Share of rows set aside as dev.")] = None,
     epochs: Annotated[float | None, typer.Option(min=0.01, help="Passes over the rows.")] = None,
@@ -45,7 +51,7 @@ def train(
         bool, typer.Option("--keep-emotions", help="Mix in rows of the 13 emotions, so that none is forgotten.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model or an interrupted run.")] = False,
+    overwrite: Overwrite = False,
     argument: Annotated[
         list[str] | None, typer.Option("--argument", help="NAME=VALUE of transformers.TrainingArguments.")
     ] = None,
@@ -65,7 +71,6 @@ def train(
         require(library, "train")
     from bert_emotion.data.labelled import has_split, read_labelled
     from bert_emotion.export.own_model import write_own_model
-    from bert_emotion.labels import LABELS
     from bert_emotion.training.own_data import PRESETS, prepare
     from bert_emotion.training.own_data import train as run_training
 
@@ -83,7 +88,7 @@ def train(
         freeze=freeze,
         keep_emotions=keep_emotions,
     )
-    names = list(LABELS) if label_names == EMOTIONS else label_names.split(",") if label_names else None
+    names = label_names_of(label_names)
     reading: dict[str, Any] = {
         "text_column": text_column, "label_column": label_column, "separator": label_separator,
         "multi_label": multi_label or None,

@@ -142,7 +142,7 @@ def _named(data: Labelled, label_sets: Sequence[Sequence[str]], notes: list[str]
     if not orders:
         return data.labels
     if len(orders) > 1:
-        raise InputError("the labels are ids, and the models number theirs differently; name them with --names.")
+        raise InputError("the labels are ids, and the models number theirs differently; name them with --label-names.")
     names = orders.pop()
     if beyond := sorted((label for label in used if int(label) >= len(names)), key=int):
         raise InputError(f"the labels are ids, and {beyond[-1]} is none of the model's 0 to {len(names) - 1}.")

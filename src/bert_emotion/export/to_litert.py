@@ -17,11 +17,12 @@ from bert_emotion.errors import ExportError
 from bert_emotion.export.deliver import Say
 from bert_emotion.export.litert_bert import Bert, weights_of
 from bert_emotion.export.source import Source
-from bert_emotion.litert import TFLITE, LitertEngine
+from bert_emotion.litert import LitertEngine
 
 REQUIRES = (("ai_edge_litert", "litert"),)
-MIN_EQUAL_LABELS = 0.99
+MIN_EQUAL_LABELS = 0.985
 
+NETWORK = artifact.NETWORKS["litert"]
 _OPENING_LENGTH = 16
 
 
@@ -34,15 +35,15 @@ def write(source: Source, folder: Path, say: Say) -> dict[str, Any]:
     """Write ``model.tflite`` beside the tokenizer and the settings of the model."""
     say("writing model.tflite")
     graph = Bert(weights_of(source.model), _OPENING_LENGTH, free=True, int8=True, micro=False).graph
-    graph.save(folder / TFLITE, f"bert-emotion {source.config.name}, weights int8, any length")
+    graph.save(folder / NETWORK, f"bert-emotion {source.config.name}, weights int8, any length")
     (folder / artifact.TOKENIZER).write_text(source.tokenizer_json, encoding="utf-8")
     shutil.copyfile(source.config.folder / artifact.CONFIG, folder / artifact.CONFIG)
-    return {"bytes": (folder / TFLITE).stat().st_size, "operators": len(graph.operators)}
+    return {"bytes": (folder / NETWORK).stat().st_size, "operators": len(graph.operators)}
 
 
 def run(source: Source, folder: Path, texts: list[str]) -> np.ndarray:
     """Logits, float32 (n, labels), by the engine of the runtime."""
-    engine = LitertEngine(folder / TFLITE)
+    engine = LitertEngine(folder / NETWORK)
     rows = [np.array([source.ids(text)], dtype=np.int64) for text in texts]
     try:
         return np.concatenate([engine(row, np.ones_like(row)) for row in rows])
@@ -63,7 +64,7 @@ from bert_emotion import EmotionClassifier
 EmotionClassifier("this/folder", runtime="litert").predict("i love you")
 ```
 
-With LiteRT alone, on any of its platforms: `{TFLITE}` ({facts["bytes"] / 1e6:.1f} MB, {facts["operators"]} operators)
+With LiteRT alone, on any of its platforms: `{NETWORK}` ({facts["bytes"] / 1e6:.1f} MB, {facts["operators"]} operators)
 takes the token ids of one text ([CLS] … [SEP], made by `tokenizer.json`) and their positions 0, 1, 2 …, both int32
 of the text's own length (at most {source.config.max_length}), and gives the logits, float32
 (1, {len(source.config.labels)}). Nothing is padded; resize both inputs to the text.
@@ -74,7 +75,7 @@ from ai_edge_litert.interpreter import Interpreter
 from tokenizers import Tokenizer
 
 ids = Tokenizer.from_file("tokenizer.json").encode("i love you").ids
-model = Interpreter("{TFLITE}", num_threads=1)
+model = Interpreter("{NETWORK}", num_threads=1)
 for entry, values in zip(model.get_input_details(), (ids, range(len(ids)))):
     model.resize_tensor_input(entry["index"], [len(ids)])
 model.allocate_tensors()
