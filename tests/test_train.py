@@ -172,7 +172,7 @@ def test_presets_are_what_their_names_say() -> None:
     assert (article.warmup, article.weight_decay) == (0, 0)
     card = PRESETS["card"]
     assert (card.epochs, card.batch_size, card.learning_rate, card.max_length) == (5, 2, 3e-5, 64)
-    assert (epochs_for(10_000, 16), epochs_for(300, 16), epochs_for(50, 16)) == (5, 16, 20)
+    assert (epochs_for(10_000, 16), epochs_for(300, 16), epochs_for(50, 16)) == (5, 8, 10)
 
 
 class Stop:

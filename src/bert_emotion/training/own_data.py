@@ -83,8 +83,8 @@ PRESETS: dict[str, TrainConfig] = {
 
 
 def epochs_for(rows: int, batch_size: int) -> float:
-    """Epochs where none are asked for: 5, but 20 at most where they make fewer than 300 steps."""
-    return float(min(20, max(5, -(-300 * batch_size // max(1, rows)))))
+    """Epochs where none are asked for: 5, or up to 10 where 5 make fewer than 150 steps."""
+    return float(min(10, max(5, -(-150 * batch_size // max(1, rows)))))
 
 
 @dataclass(frozen=True)
