@@ -84,7 +84,8 @@ def results() -> str:
 def ladder() -> str:
     """One line a shipped model."""
     rows = []
-    for name in artifact.shipped_models():
+    size = {name: artifact.read_manifest(artifact.SHIPPED / name)["parameters"] for name in artifact.shipped_models()}
+    for name in sorted(size, key=lambda model: size[model]):
         manifest = artifact.read_manifest(artifact.SHIPPED / name)
         measured = ROOT / "reports" / name / "benchmark.json"
         ours = json.loads(measured.read_text(encoding="utf-8"))["runtimes"]["ours"] if measured.exists() else {}
@@ -125,6 +126,30 @@ def steps() -> str:
     return markdown_table(["step", "authored dev macro-F1"], rows)
 
 
+def narrow() -> str:
+    """What each step gave to the narrow sizes: their ancestors that have their width, and themselves."""
+    rows = []
+    for name in ("mini", "nano"):
+        folder = artifact.find_model(name)
+        width = artifact.read_config_json(folder)["hidden_size"]
+        step = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+        chain = []
+        while "teacher" in step and (not chain or step["config"]["shape"]["hidden"] in (None, width)):
+            chain.append(step)
+            if step["config"]["shape"]["hidden"] == width:
+                break
+            step = step["started_from"]
+        for step in reversed(chain):
+            kept = step["config"]["shape"]["layers"]
+            shape = f"{len(kept)} layers" if kept else "the same, further"
+            teacher = step["teacher"]["encoder"]
+            rows.append([folder.name, f"{shape}, taught by {teacher}", f"{step['config']['loop']['epochs']:g}",
+                         f"{step['dev_macro_f1']:.3f}"])  # fmt: skip
+        parity = artifact.read_manifest(folder)["parity"]
+        rows.append([folder.name, "the last one in int8", "", f"{parity['int8_macro_f1']:.3f}"])
+    return markdown_table(["model", "step", "epochs", "authored dev macro-F1"], rows)
+
+
 def benchmark() -> str:
     """The benchmark table."""
     return render(_benchmark())
@@ -139,7 +164,7 @@ def usage() -> str:
 
 
 PASSAGES: dict[str, Callable[[], str]] = {
-    f.__name__: f for f in (headline, first_run, examples, results, ladder, steps, benchmark, usage)
+    f.__name__: f for f in (headline, first_run, examples, results, ladder, steps, narrow, benchmark, usage)
 }
 
 

@@ -117,17 +117,18 @@ def measure(
 
 def machine() -> str:
     """Processor, cores, system and Python of this machine, in one line."""
-    name = platform.processor() or platform.machine()
+    name, kind = platform.processor() or platform.machine(), ""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 name = line.partition(":")[2].strip()
+            elif line.startswith("flags"):
+                # int8 runs several times faster with these instructions: a figure means little without saying so
+                kind = " with VNNI" if "vnni" in line else " without VNNI"
                 break
     except OSError:
         pass
-    return (
-        f"{name}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    )
+    return f"{name}{kind}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
 
 
 def versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -22,7 +23,7 @@ MASKED = -1000.0
 """What the mask holds for a padding token (0 for the others): any number this low means "not read"."""
 
 _UNREAD = 12.0
-"""A padding token's score lies this far under the lowest: it gets exp(-12) of a share."""
+"""A padding token's score lies this far under the lowest of a text: its share is nothing."""
 
 _ROOM = 2.0
 """int16 ranges are this many times the measured ones: one bit of sixteen against values that were not met."""
@@ -54,7 +55,8 @@ def measure(runs: Iterable[tuple[Graph, dict[int, np.ndarray]]]) -> Ranges:
         runs: graphs that differ in length alone, with the values of their inputs by tensor number.
     """
     low = high = np.zeros(0)
-    interpreter, built = None, None
+    interpreter: Any = None
+    built: Graph | None = None
     for graph, feed in runs:
         if graph is not built:
             built = graph

@@ -189,13 +189,16 @@ def ask(program: Path, what: str, texts: list[str]) -> list[str]:
     return call([str(program.absolute()), what], program.parent, records).decode().splitlines()
 
 
-def call(command: list[str], folder: Path, given: bytes = b"") -> bytes:
+def call(command: list[str], folder: Path, given: bytes = b"", seconds: float | None = None) -> bytes:
     """Output of a command that is run in `folder`.
 
     Raises:
-        ExportError: it fails; with its first words.
+        ExportError: it fails, told with its first words, or is not done after so many seconds (None: ever).
     """
-    done = subprocess.run(command, cwd=folder, input=given, capture_output=True, check=False)
+    try:
+        done = subprocess.run(command, cwd=folder, input=given, capture_output=True, check=False, timeout=seconds)
+    except subprocess.TimeoutExpired as error:
+        raise ExportError(f"`{' '.join(command[:1])}` was not done after {seconds:.0f} seconds.") from error
     if done.returncode:
         said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[:500]
         raise ExportError(f"`{' '.join(command[:1])}` failed with exit status {done.returncode}: {said or 'no words'}")
@@ -207,8 +210,12 @@ def code_bytes(folder: Path, compiler: str, flags: tuple[str, ...]) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         compiled = Path(scratch) / "bert_emotion.o"
         call([compiler, "-std=c99", *flags, "-c", "bert_emotion.c", "-o", str(compiled)], folder)
-        listed = call([compiler.replace("gcc", "size"), "-A", str(compiled)], folder).decode()
-    rows = [line.split() for line in listed.splitlines()]
+        return code_in(compiled, compiler.replace("gcc", "size"))
+
+
+def code_in(compiled: Path, size: str) -> int:
+    """Machine code in an object file in bytes, as the tool `size` (of its compiler) tells."""
+    rows = [line.split() for line in call([size, "-A", compiled.name], compiled.parent).decode().splitlines()]
     return sum(int(row[1]) for row in rows if len(row) >= 2 and row[0].startswith(".text"))
 
 
