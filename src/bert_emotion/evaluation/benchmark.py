@@ -128,7 +128,8 @@ def machine() -> str:
                 break
     except OSError:
         pass
-    return f"{name}{kind}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    system = f"{platform.system()} {platform.machine()}"
+    return f"{name}{kind}, {os.cpu_count()} cores, {system}, Python {platform.python_version()}"
 
 
 def versions() -> dict[str, str]:
