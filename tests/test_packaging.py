@@ -73,7 +73,11 @@ def test_wheel_holds_the_runtime_files_and_no_training_weights(wheel: Path) -> N
     assert "bert_emotion/py.typed" in names
     samples = {"bert_emotion/export/parity.jsonl", "bert_emotion/training/kept.jsonl"}
     assert samples <= set(names)
-    assert {"bert_emotion/demo_page/index.html", "bert_emotion/export/run_site.mjs"} <= set(names)
+    data = (
+        "demo_page/index.html", "export/run_site.mjs", "export/calibration.txt", "export/c/bert_emotion.c",
+        "export/c/cortex-m/board.c", "export/c/esp32-s3/platformio.ini",
+    )  # fmt: skip
+    assert {f"bert_emotion/{name}" for name in data} <= set(names)
     heavy = (".safetensors", ".jsonl", ".parquet", ".pt")
     assert not [n for n in set(names) - samples if n.endswith(heavy) or n.startswith("tests")]
     assert any(n.endswith("licenses/LICENSE") for n in names)

@@ -63,6 +63,7 @@ class Source:
             "max_length": self.config.max_length,
             "temperature": self.config.temperature,
             "threshold": self.config.threshold,
+            "label_thresholds": list(self.config.label_thresholds),
         }
 
 
