@@ -21,7 +21,7 @@ class LitertEngine:
 
     Every text runs by itself in exactly its own length: padding is cut off, not computed, so that it cannot
     change an answer. A text of another length than the one before costs about a fifth more, since the runtime
-    lays out its memory anew (measured on ``mini-v1``). Several threads may call one engine: each gets an interpreter
+    lays out its memory anew. Several threads may call one engine: each gets an interpreter
     of its own.
 
     Args:
