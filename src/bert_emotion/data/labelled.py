@@ -364,7 +364,7 @@ def _canonical(given: list[tuple[str, ...]], names: list[str], source: str, note
     if names and used and used <= set(places) and not used <= set(names):
         notes.append("labels are ids; names: " + ", ".join(f"{i} {label}" for i, label in places.items() if i in used))
         given = [tuple(places[label] for label in labels) for labels in given]
-    elif names and (unknown := sorted(used - set(names))):
+    elif names and (unknown := sorted(used - set(names) - set(places)) or sorted(used - set(names))):
         raise InputError(f"{source} has the label {unknown[0]!r}; the names are {', '.join(names)}.")
     emotions = {label.lower(): label for label in LABELS}
     used = {label for labels in given for label in labels}
