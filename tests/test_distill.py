@@ -17,14 +17,14 @@ pytest.importorskip("sklearn", reason="needs the train extra")
 
 from tokenizers import Tokenizer
 
-from bert_emotion import TrainingError
+from bert_emotion import EmotionClassifier, TrainingError
 from bert_emotion.evaluation.robustness import PERTURBATIONS, robustness
 from bert_emotion.labels import LABELS
 from bert_emotion.training import augment, benchmarks, distill, encoder, students
 from bert_emotion.training.ladder import LADDER
 from bert_emotion.training.loop import LoopConfig
 from bert_emotion.training.quantaware import ActivationRounding, round_activations
-from bert_emotion.training.teacher import TeacherConfig, spell_emoji, train_teacher
+from bert_emotion.training.teacher import TeacherConfig, assistant, spell_emoji, train_teacher, trained_teacher
 
 from .toy import TRAINING
 
@@ -57,10 +57,16 @@ def test_teacher_answers_once_and_the_student_learns_from_them(
     assert read_back == config
     assert record["encoder"] == toy.name
     calls: list[int] = []
-    texts, logits = distill.teacher_answers(prepared, run, POOL, config, lambda done, _: calls.append(done))
+    loaded: list[str] = []
+
+    def teacher():
+        loaded.append("once")
+        return trained_teacher(run, config)
+
+    texts, logits = distill.teacher_answers(prepared, run, POOL, teacher, lambda done, _: calls.append(done))
     assert logits.shape == (len(texts), 13)
-    again = distill.teacher_answers(prepared, run, POOL, config, lambda done, _: calls.append(done))
-    assert calls == [len(texts)]
+    again = distill.teacher_answers(prepared, run, POOL, teacher, lambda done, _: calls.append(done))
+    assert (calls, loaded) == ([len(texts)], ["once"])
     np.testing.assert_array_equal(logits, again[1])
 
     recipe = distill.DistillConfig(
@@ -73,6 +79,17 @@ def test_teacher_answers_once_and_the_student_learns_from_them(
     assert saved["teacher"]["best"] == record["best"]
     model, _ = encoder.load_classifier(out)
     assert (model.config.num_hidden_layers, model.config.hidden_size) == (2, 16)
+
+
+def test_a_shipped_model_can_teach() -> None:
+    classifier = EmotionClassifier("nano")
+    texts = ["i love you", "leave me alone"]
+    logits = assistant("nano")(texts)
+    found = np.exp(logits / classifier.config.temperature)
+    np.testing.assert_allclose(found, classifier.predict_proba(texts), atol=1e-6)
+    record = distill.assistant_record("nano")
+    assert record["encoder"] == classifier.config.name
+    assert 0 < record["best"] < 1
 
 
 def test_an_untrained_teacher_is_named(tmp_path: Path) -> None:
