@@ -22,3 +22,7 @@ package TIER NAME:
 # speed beside the transformers pipeline: just bench small-v1
 bench NAME:
     bert-emotion bench --model {{NAME}} --pipeline --out reports/{{NAME}}/benchmark.json
+
+# every route to a device for every shipped size
+devices:
+    bert-emotion model devices
