@@ -58,7 +58,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A model folder of three own labels, and what the command said."""
     folder = tmp_path_factory.mktemp("own")
     table = write_csv(folder / "tickets.csv", rows(90))
-    said = run("train", table, "-o", folder / "tickets", "--base", "mini", "--epochs", 3, "--lr", 1e-3)
+    said = run("train", table, "-o", folder / "tickets", "--base", "mini", "--epochs", 5, "--lr", 1e-3)
     return folder / "tickets", said
 
 
@@ -68,7 +68,9 @@ def test_one_folder_that_everything_takes(trained: tuple[Path, str]) -> None:
     assert not folder.with_name("tickets.run").exists()
     classifier = EmotionClassifier(folder)
     assert classifier.labels == ("billing", "bug", "praise")
-    assert [p.label for p in classifier.predict(["refund please", "it is broken", "great"])] == list(TOPICS)
+    assert [p.label for p in classifier.predict(["refund c number 5", "error b number 8", "great a number 2"])] == list(
+        TOPICS
+    )
     assert classifier.predict("")[0].reason == "empty"
     assert "billing" in run("info", "--model", folder)
     assert "bug" in run("predict", "--model", folder, "another crash")
@@ -81,7 +83,7 @@ def test_transformers_reads_the_folder_alike(trained: tuple[Path, str]) -> None:
     from transformers import pipeline
 
     folder, _ = trained
-    texts = ["refund please", "it is broken", "great"]
+    texts = ["refund c number 5", "error b number 8", "great a number 2"]
     theirs = pipeline("text-classification", model=str(folder), device="cpu")(texts)
     assert [answer["label"] for answer in theirs] == [p.label for p in EmotionClassifier(folder).predict(texts)]
 
