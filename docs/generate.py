@@ -84,11 +84,13 @@ def results() -> str:
 def ladder() -> str:
     """One line a shipped model."""
     rows = []
+    routes = json.loads((ROOT / "reports" / "devices" / "devices.json").read_text(encoding="utf-8"))["rows"]
+    # all sizes in one run on one machine: figures of different machines do not stand in one column
+    measured = {row["model"]: row for row in routes if row["route"] == "onnx-int8" and "failed" not in row}
     size = {name: artifact.read_manifest(artifact.SHIPPED / name)["parameters"] for name in artifact.shipped_models()}
     for name in sorted(size, key=lambda model: size[model]):
         manifest = artifact.read_manifest(artifact.SHIPPED / name)
-        measured = ROOT / "reports" / name / "benchmark.json"
-        ours = json.loads(measured.read_text(encoding="utf-8"))["runtimes"]["ours"] if measured.exists() else {}
+        ours = measured.get(name, {})
         test, long = (manifest["metrics"][key] for key in ("authored test", "authored test (long texts)"))
         rows.append(
             [
@@ -96,7 +98,7 @@ def ladder() -> str:
                 f"{manifest['parameters'] / 1e6:.1f} M",
                 f"{runtime_megabytes(manifest):.1f}",
                 f"{ours['p50_ms']:.2f}" if ours else "-",
-                f"{ours['peak_mib']:.0f}" if ours else "-",
+                f"{ours['memory_bytes'] / 2**20:.0f}" if ours else "-",
                 f"{test['macro_f1']:.3f} ({test['macro_f1_95'][0]:.3f}-{test['macro_f1_95'][1]:.3f})",
                 f"{long['accuracy']:.3f}",
                 f"{manifest['examples_passed']}/13",
