@@ -209,7 +209,9 @@ def test_command_prepares_and_stops(stub: Path, capsys: pytest.CaptureFixture[st
 
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
 def test_command_serves_until_ctrl_c(site: Path) -> None:
-    code = f"from bert_emotion.cli.demo import demo; demo({str(FAKE)!r}, 0, False, False)"
+    # a job in the background is born deaf to Ctrl-C, and so would be its children
+    hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{hear}; from bert_emotion.cli.demo import demo; demo({str(FAKE)!r}, 0, False, False)"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
