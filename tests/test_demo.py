@@ -209,8 +209,7 @@ def test_command_prepares_and_stops(stub: Path, capsys: pytest.CaptureFixture[st
 
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
 def test_command_serves_until_ctrl_c(site: Path) -> None:
-    # a job in the background is born deaf to Ctrl-C, and so would be its children
-    hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a background job is deaf to it
     code = f"{hear}; from bert_emotion.cli.demo import demo; demo({str(FAKE)!r}, 0, False, False)"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -484,8 +483,7 @@ def test_nothing_was_asked_of_another_host_and_no_error_was_logged(visit: Visit)
     asked = [p["request"]["url"] for m, p in visit.browser.events if m == "Network.requestWillBeSent"]
     # the worker's and the service worker's requests are among them
     assert sum(url.endswith("/model_quantized.onnx") for url in asked) > 1
-    # the browser's own start page (chrome://) is no host
-    hosts = [url for url in asked if url.startswith(("http:", "https:", "ws:", "wss:"))]
+    hosts = [url for url in asked if url.startswith(("http:", "https:", "ws:", "wss:"))]  # chrome:// is no host
     assert [url for url in hosts if not url.startswith(visit.address)] == []
     assert visit.troubles() == []
 
