@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 
 from bert_emotion import __version__, artifact
 from bert_emotion.errors import ExportError, InputError, require
+from bert_emotion.export.folder import whole_folder
 from bert_emotion.export.parity import compare, parity_texts
 from bert_emotion.export.source import Source, read_source
 
@@ -83,18 +82,8 @@ def export(
     for library, extra in form.REQUIRES:
         require(library, extra)
     source = read_source(model)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-            folder = Path(scratch) / out.name
-            folder.mkdir()
-            manifest = _fill(form, to, source, folder, say)
-            if out.exists():
-                shutil.rmtree(out)
-            folder.rename(out)
-    except OSError as error:
-        raise ExportError(f"cannot write {out}: {error.strerror or error}; nothing was written.") from error
-    return manifest
+    with whole_folder(out, ExportError) as folder:
+        return _fill(form, to, source, folder, say)
 
 
 def _fill(form: Format, to: str, source: Source, folder: Path, say: Say) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
@@ -20,6 +18,7 @@ from bert_emotion.data.labelled import Labelled
 from bert_emotion.errors import TrainingError
 from bert_emotion.evaluation.metrics import accuracy, calibration_error, f1_per_label, macro_f1
 from bert_emotion.evaluation.tables import markdown_table
+from bert_emotion.export.folder import whole_folder
 from bert_emotion.export.package import calibrate, export_int8, parity_of, write_manifest, write_settings
 from bert_emotion.training.benchmarks import multi_label_f1, tune_thresholds
 from bert_emotion.training.encoder import commit, load_classifier, save_classifier
@@ -54,17 +53,8 @@ def write_own_model(
         TrainingError: the folder cannot be written.
         ExportError: the exported network does not answer as the trained one.
     """
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-            folder = Path(scratch) / out.name
-            manifest = _fill(prepared, config, result, folder, notes, say)
-            if out.exists():
-                shutil.rmtree(out)
-            folder.rename(out)
-    except OSError as error:
-        raise TrainingError(f"cannot write {out}: {error.strerror or error}; nothing was written.") from error
-    return manifest
+    with whole_folder(out, TrainingError) as folder:
+        return _fill(prepared, config, result, folder, notes, say)
 
 
 def _fill(

@@ -21,6 +21,7 @@ from bert_emotion.evaluation.metrics import accuracy, f1_per_label, fit_temperat
 from bert_emotion.evaluation.testsets import evaluate
 from bert_emotion.export import onnx as onnx_export
 from bert_emotion.export.card import render_card
+from bert_emotion.export.folder import whole_folder
 from bert_emotion.labels import LABELS
 from bert_emotion.training.encoder import load_classifier, logits_of, token_ids
 
@@ -70,10 +71,7 @@ def package(
     Raises:
         ExportError: fp32 differs from torch, or int8 loses more than ``INT8_MAX_LOSS`` macro-F1.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-        folder = Path(scratch) / out.name
-        folder.mkdir()
+    with whole_folder(out, ExportError) as folder:
         for file in (*_COPIED, *((_WEIGHTS,) if weights else ())):
             shutil.copyfile(trained / file, folder / file)
         model, tokenizer = load_classifier(trained)
@@ -114,9 +112,6 @@ def package(
         config = artifact.read_config_json(folder)
         (folder / "README.md").write_text(render_card(manifest, config, training), encoding="utf-8")
         artifact.verify(folder)
-        if out.exists():
-            shutil.rmtree(out)
-        folder.rename(out)
     return manifest
 
 
