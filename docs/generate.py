@@ -134,13 +134,9 @@ def narrow() -> str:
     for name in ("mini", "nano"):
         folder = artifact.find_model(name)
         width = artifact.read_config_json(folder)["hidden_size"]
-        step = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-        chain = []
-        while "teacher" in step and (not chain or step["config"]["shape"]["hidden"] in (None, width)):
-            chain.append(step)
-            if step["config"]["shape"]["hidden"] == width:
-                break
-            step = step["started_from"]
+        chain = [json.loads((folder / "training.json").read_text(encoding="utf-8"))]
+        while chain[-1]["config"]["shape"]["hidden"] != width:  # None: it kept the width that it started with
+            chain.append(chain[-1]["started_from"])
         for step in reversed(chain):
             kept = step["config"]["shape"]["layers"]
             shape = f"{len(kept)} layers" if kept else "the same, further"

@@ -139,7 +139,6 @@ EKMAN: dict[str, Emotion] = {
 }
 """XED, BRIGHTER and other Ekman-like sets; trust and anticipation have no counterpart."""
 
-
 DAIR_EMOTION: dict[str, Emotion] = {
     "sadness": Emotion.SADNESS,
     "joy": Emotion.HAPPINESS,

@@ -67,27 +67,15 @@ class _Table(TrainerCallback):  # type: ignore[misc]
     def __init__(self, told: Callable[[dict[str, float]], None]) -> None:
         self.interrupted = False
         self._told = told
-        self._losses: list[float] = []
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        if logs and "loss" in logs:
-            self._losses.append(float(logs["loss"]))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self.interrupted:
             control.should_save = control.should_training_stop = True
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any) -> None:
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self.interrupted:
             return
-        row: dict[str, float] = {
-            "epoch": round(float(state.epoch or 0), 2),
-            "step": float(state.global_step),
-            "train_loss": self._losses[-1] if self._losses else float("nan"),
-            "validation_loss": metrics["eval_loss"],
-            **{name: metrics[f"eval_{name}"] for name in _names(metrics)},
-        }
-        self._told(row)
+        self._told(_epochs(state.log_history)[-1])
 
 
 def _names(metrics: dict[str, float]) -> list[str]:
