@@ -47,8 +47,12 @@ def _rows() -> list[sources.Row]:
     return prepare._read(next(s for s in sources.load_sources() if s.name == "authored"), AUTHORED).rows
 
 
+def _split_files() -> list[sources.Row]:
+    return [row for row in sources.read_authored(AUTHORED) if not row.group.startswith("train/")]
+
+
 def test_authored_split_is_80_10_10_per_file_and_label_with_pairs_together() -> None:
-    rows = prepare.split_authored(list(sources.read_authored(AUTHORED)))
+    rows = prepare.split_authored(_split_files())
     counts: dict[tuple[str, int], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     pairs: dict[str, set[str]] = defaultdict(set)
     for row in rows:
@@ -61,7 +65,7 @@ def test_authored_split_is_80_10_10_per_file_and_label_with_pairs_together() -> 
         if group != "pairs":
             for name in ("dev", "test"):
                 assert abs(split[name] - total / 10) <= 1, (group, label, dict(split))
-    assert rows == prepare.split_authored(list(sources.read_authored(AUTHORED)))
+    assert rows == prepare.split_authored(_split_files())
 
 
 def test_authored_files_hold_no_example_sentence() -> None:
@@ -104,6 +108,23 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     go_source = sources.Source("goemotions", "home", "rev", "CC-BY-4.0", "ship", files, sources.read_goemotions)
     monkeypatch.setattr(sources, "load_sources", lambda: (known["authored"], go_source))
     return tmp_path
+
+
+def test_files_for_training_alone_move_neither_dev_nor_test(tmp_path: Path) -> None:
+    def write(name: str, rows: list[tuple[str, str]]) -> None:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(json.dumps({"text": t, "label": label}) + "\n" for t, label in rows), encoding="utf-8")
+
+    def read() -> list[tuple[str, str, str]]:
+        authored = next(s for s in sources.load_sources() if s.name == "authored")
+        return sorted((row.text, row.split, row.group) for row in prepare._read(authored, tmp_path).rows)
+
+    write("mine.jsonl", [(f"text number {i}", "Fear") for i in range(20)])
+    before = read()
+    assert {split for _, split, _ in before} == {"train", "dev", "test"}
+    write("train/later.jsonl", [("a later text", "Love"), ("Text number 3!", "Anger"), ("text number 4", "Fear")])
+    assert read() == sorted([*before, ("a later text", "train", "train/later")])
 
 
 def test_prepare_drops_for_the_named_reasons(tiny: Path) -> None:

@@ -25,7 +25,16 @@ import pyarrow.parquet as pq
 from bert_emotion.artifact import sha256_of
 from bert_emotion.data.download import Progress, ensure
 from bert_emotion.data.keys import near_keys, normalise
-from bert_emotion.data.sources import CONTRADICTED, NO_LABEL, Row, Source, Split, select_sources
+from bert_emotion.data.sources import (
+    CONTRADICTED,
+    NO_LABEL,
+    TRAIN_FOLDER,
+    Row,
+    Source,
+    Split,
+    authored_files,
+    select_sources,
+)
 from bert_emotion.errors import DataError
 from bert_emotion.labels import EXAMPLES, LABELS
 
@@ -136,8 +145,14 @@ def _read(source: Source, folder: Path) -> _Table:
                 unmapped[row.drop] += 1
             rows.append(row)
     if source.name == "authored":
+        # files for training alone move neither dev nor test: their rows give way to the others'
+        later = [row for row in rows if row.group.startswith(f"{TRAIN_FOLDER}/")]
+        first = [row for row in rows if not row.group.startswith(f"{TRAIN_FOLDER}/")]
+        known = {normalise(row.text) for row in first}
+        dropped["duplicate"] += sum(normalise(row.text) in known for row in later)
+        later = [row for row in later if normalise(row.text) not in known]
         # one text, one split: duplicates go before the split, or a copy could land on the other side
-        rows = split_authored(list(_dedupe(rows, dropped)))
+        rows = [*split_authored(list(_dedupe(first, dropped))), *_dedupe(later, dropped)]
         unsure = [row for row in rows if row.split == "train" and row.second == "differ"]
         dropped["second labelling differs"] += len(unsure)
         rows = [row for row in rows if not (row.split == "train" and row.second == "differ")]
@@ -220,7 +235,8 @@ def _entry(table: _Table, kept: list[Row], authored: Path, out: Path) -> dict[st
     source = table.source
     if source.name == "authored":
         files = [
-            {"path": p.name, "sha256": sha256_of(p), "size": p.stat().st_size} for p in sorted(authored.glob("*.jsonl"))
+            {"path": p.relative_to(authored).as_posix(), "sha256": sha256_of(p), "size": p.stat().st_size}
+            for p in authored_files(authored)
         ]
     else:
         files = [{"path": f.path, "url": f.url, "sha256": f.sha256, "size": f.size} for f in source.files]

@@ -91,9 +91,18 @@ def _map_multi(names: list[str], mapping: dict[str, Emotion]) -> tuple[int, str]
     return int(targets.pop()), ""
 
 
+TRAIN_FOLDER = "train"
+"""Folder of the authored files that are all training rows: written after the dev and test splits were fixed."""
+
+
+def authored_files(raw: Path) -> list[Path]:
+    """The authored ``.jsonl`` files: those that are split, then those for training alone."""
+    return [*sorted(raw.glob("*.jsonl")), *sorted((raw / TRAIN_FOLDER).glob("*.jsonl"))]
+
+
 def read_authored(raw: Path) -> Iterator[Row]:
-    """Text written for this project; `raw` is the folder with the ``.jsonl`` files."""
-    for path in sorted(raw.glob("*.jsonl")):
+    """Text written for this project; `raw` is the folder with the files that ``authored_files`` names."""
+    for path in authored_files(raw):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             item = json.loads(line)
             if item["label"] not in LABEL_IDS:
@@ -103,7 +112,7 @@ def read_authored(raw: Path) -> Iterator[Row]:
                 label=LABEL_IDS[item["label"]],
                 foreign=item["label"],
                 kind=item.get("kind") or "",
-                group=path.stem,
+                group=path.relative_to(raw).with_suffix("").as_posix(),
                 second=item.get("second") or "",
                 second_label=LABEL_IDS.get(item.get("second_label") or "", NO_LABEL),
             )
