@@ -18,6 +18,7 @@ pytest.importorskip("sklearn", reason="needs the train extra")
 from tokenizers import Tokenizer
 
 from bert_emotion import EmotionClassifier, TrainingError
+from bert_emotion.data.prepare import read_table
 from bert_emotion.evaluation.robustness import PERTURBATIONS, robustness
 from bert_emotion.labels import LABELS
 from bert_emotion.training import augment, benchmarks, distill, encoder, students
@@ -77,8 +78,15 @@ def test_teacher_answers_once_and_the_student_learns_from_them(
     assert saved["recipe"] == "distill"
     assert "unlabelled" in saved["sources"]
     assert saved["teacher"]["best"] == record["best"]
-    model, _ = encoder.load_classifier(out)
+    model, tokenizer = encoder.load_classifier(out)
     assert (model.config.num_hidden_layers, model.config.hidden_size) == (2, 16)
+
+    def rows(share: float) -> int:
+        return len(distill.student_rows(prepared, tokenizer, texts, logits, replace(recipe, pool_share=share)).ids)
+
+    authored = read_table(prepared, "authored", "train").num_rows
+    assert rows(0) == 2 * authored + 5  # itself, a changed copy, emoji-only rows
+    assert rows(0.5) - rows(0) == pytest.approx((rows(1) - rows(0)) / 2, abs=1)
 
 
 def test_a_shipped_model_can_teach() -> None:

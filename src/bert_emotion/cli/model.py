@@ -115,6 +115,10 @@ def distill(
     go_on: Annotated[
         Path | None, typer.Option("--from", help="Go on from this folder of the same shape (default: the recipe's).")
     ] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the rows (default: the recipe's).")] = None,
+    pool_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the teacher's pool to learn from; authored rows all stay.")
+    ] = 1.0,
     prepared: Prepared = PREPARED,
 ) -> None:
     """Distil the teacher into one size of the ladder; writes RUNS/TIER/model."""
@@ -132,6 +136,9 @@ def distill(
     recipe = dataclasses.replace(LADDER[tier].recipe, start=str(runs / LADDER[tier].start / "model"))
     if go_on is not None:
         recipe = dataclasses.replace(recipe, start=str(go_on), shape=Shape())
+    recipe = dataclasses.replace(recipe, pool_share=pool_share)
+    if epochs is not None:
+        recipe = dataclasses.replace(recipe, loop=dataclasses.replace(recipe.loop, epochs=epochs))
     if assistant is None:
         pool, folder = PoolConfig(), teacher_run
         record, config = read_teacher(teacher_run)

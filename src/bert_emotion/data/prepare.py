@@ -28,11 +28,12 @@ from bert_emotion.data.keys import near_keys, normalise
 from bert_emotion.data.sources import (
     CONTRADICTED,
     NO_LABEL,
+    OWN,
     TRAIN_FOLDER,
     Row,
     Source,
     Split,
-    authored_files,
+    own_files,
     select_sources,
 )
 from bert_emotion.errors import DataError
@@ -183,7 +184,7 @@ def prepare(
     tables: list[_Table] = []
     for source in select_sources(sources):
         ensure(source, raw, offline=offline, progress=progress)
-        tables.append(_read(source, authored if source.name == "authored" else raw))
+        tables.append(_read(source, authored if source.name in OWN else raw))
 
     held_out = HeldOut(row.text for table in tables for row in table.rows if row.split != "train")
 
@@ -233,10 +234,10 @@ def _write(rows: list[Row], path: Path) -> None:
 
 def _entry(table: _Table, kept: list[Row], authored: Path, out: Path) -> dict[str, Any]:
     source = table.source
-    if source.name == "authored":
+    if source.name in OWN:
         files = [
             {"path": p.relative_to(authored).as_posix(), "sha256": sha256_of(p), "size": p.stat().st_size}
-            for p in authored_files(authored)
+            for p in own_files(source.name, authored)
         ]
     else:
         files = [{"path": f.path, "url": f.url, "sha256": f.sha256, "size": f.size} for f in source.files]

@@ -91,31 +91,48 @@ def _map_multi(names: list[str], mapping: dict[str, Emotion]) -> tuple[int, str]
     return int(targets.pop()), ""
 
 
+OWN = ("authored", "unseen")
+"""Sources that lie in this repository, in the folder of the authored files."""
 TRAIN_FOLDER = "train"
 """Folder of the authored files that are all training rows: written after the dev and test splits were fixed."""
+UNSEEN_FOLDER = "unseen"
+"""Folder of a test set by other writers, who saw neither the authored text nor how it came to be."""
 
 
-def authored_files(raw: Path) -> list[Path]:
-    """The authored ``.jsonl`` files: those that are split, then those for training alone."""
+def own_files(name: str, raw: Path) -> list[Path]:
+    """The ``.jsonl`` files of a source of ``OWN``; those for training alone come last."""
+    if name == "unseen":
+        return sorted((raw / UNSEEN_FOLDER).glob("*.jsonl"))
     return [*sorted(raw.glob("*.jsonl")), *sorted((raw / TRAIN_FOLDER).glob("*.jsonl"))]
 
 
 def read_authored(raw: Path) -> Iterator[Row]:
-    """Text written for this project; `raw` is the folder with the files that ``authored_files`` names."""
-    for path in authored_files(raw):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            item = json.loads(line)
-            if item["label"] not in LABEL_IDS:
-                raise DataError(f"{path.name}:{number}: label {item['label']!r} is not one of the 13")
-            yield Row(
-                text=item["text"].strip(),
-                label=LABEL_IDS[item["label"]],
-                foreign=item["label"],
-                kind=item.get("kind") or "",
-                group=path.relative_to(raw).with_suffix("").as_posix(),
-                second=item.get("second") or "",
-                second_label=LABEL_IDS.get(item.get("second_label") or "", NO_LABEL),
-            )
+    """Text written for this project; `raw` is the folder of its files."""
+    for path in own_files("authored", raw):
+        yield from _own_rows(path, path.relative_to(raw).with_suffix("").as_posix(), "train")
+
+
+def read_unseen(raw: Path) -> Iterator[Row]:
+    """The unseen test set; `raw` is the folder of the authored files."""
+    for path in own_files("unseen", raw):
+        yield from _own_rows(path, path.stem, "test")
+
+
+def _own_rows(path: Path, group: str, split: Split) -> Iterator[Row]:
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        item = json.loads(line)
+        if item["label"] not in LABEL_IDS:
+            raise DataError(f"{path.name}:{number}: label {item['label']!r} is not one of the 13")
+        yield Row(
+            text=item["text"].strip(),
+            label=LABEL_IDS[item["label"]],
+            foreign=item["label"],
+            split=split,
+            kind=item.get("kind") or "",
+            group=group,
+            second=item.get("second") or "",
+            second_label=LABEL_IDS.get(item.get("second_label") or "", NO_LABEL),
+        )
 
 
 def read_goemotions(raw: Path) -> Iterator[Row]:
@@ -236,6 +253,7 @@ def read_tweeteval_emotion(raw: Path) -> Iterator[Row]:
 
 _READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
     "authored": read_authored,
+    "unseen": read_unseen,
     "goemotions": read_goemotions,
     "xed": read_xed,
     "brighter": read_brighter,

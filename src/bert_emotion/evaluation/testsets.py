@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bert_emotion.data.prepare import read_table
-from bert_emotion.data.sources import NO_LABEL, Split
+from bert_emotion.data.sources import NO_LABEL, OWN, Split
 from bert_emotion.evaluation.metrics import (
     accuracy,
     bootstrap_interval,
@@ -48,6 +48,7 @@ class TestSet:
 
 _SETS: dict[str, tuple[str, Split, bool]] = {
     "authored test": ("authored", "test", False),
+    "unseen test": ("unseen", "test", False),
     "GoEmotions test (12 labels)": ("goemotions", "test", False),
     "iSarcasmEval test": ("isarcasmeval", "test", True),
     "BRIGHTER English dev": ("brighter", "test", False),
@@ -60,7 +61,7 @@ def load(prepared: Path, name: str, *, long: bool | None = None) -> TestSet:
     Args:
         prepared: output of the data step.
         name: a key of ``_SETS``.
-        long: authored rows only: True for the long files, False for the others, None for all.
+        long: own rows only: True for the long files, False for the others, None for all.
     """
     source, split, binary = _SETS[name]
     table = read_table(prepared, source, split).to_pydict()
@@ -102,5 +103,6 @@ def score(probabilities: np.ndarray, test: TestSet) -> dict[str, Any]:
 def evaluate(predict: Predict, prepared: Path) -> dict[str, Any]:
     """Figures of every held-out test set."""
     tests = [load(prepared, "authored test"), load(prepared, "authored test", long=True)]
-    tests += [load(prepared, name) for name in _SETS if not name.startswith("authored")]
+    tests += [load(prepared, "unseen test", long=long) for long in (False, True)]
+    tests += [load(prepared, name) for name, (source, _, _) in _SETS.items() if source not in OWN]
     return {test.name: score(predict(test.texts), test) for test in tests}

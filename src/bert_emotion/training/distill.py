@@ -66,6 +66,8 @@ class DistillConfig:
         hard_share: share of the authored rows' own labels in their targets; the rest is the teacher's.
         variants: changed copies of every authored row, with the row's targets.
         emoji_rows: emoji-only rows with hard labels.
+        pool_share: share, 0-1, of the pool's other texts that is learnt from; less of it, and the authored rows
+            weigh more.
     """
 
     start: str
@@ -74,6 +76,7 @@ class DistillConfig:
     hard_share: float = 0.5
     variants: int = 1
     emoji_rows: int = 1500
+    pool_share: float = 1.0
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
             epochs=2, learning_rate=1.5e-4, label_smoothing=0.0, temperature=1.5, dev_every=0.5
@@ -160,6 +163,10 @@ def assistant_record(model: str) -> dict[str, Any]:
     }
 
 
+def _stacked(targets: list[np.ndarray]) -> np.ndarray:
+    return np.array(targets, dtype=np.float32).reshape(-1, len(LABELS))
+
+
 def student_rows(
     prepared: Path, tokenizer: Tokenizer, texts: list[str], logits: np.ndarray, config: DistillConfig
 ) -> Rows:
@@ -177,7 +184,9 @@ def student_rows(
             own[i] = config.hard_share * own[i] + (1 - config.hard_share) * soft[text]
     aside, authored = held_out(prepared), set(table["text"])
     others = [text for text in texts if text not in authored and not aside.hit(normalise(text))]
-    every, targets = [*table["text"], *others], [own, np.stack([soft[text] for text in others])]
+    if config.pool_share < 1:
+        others = rng.sample(others, round(config.pool_share * len(others)))
+    every, targets = [*table["text"], *others], [own, _stacked([soft[text] for text in others])]
     for _ in range(config.variants):
         every += [variant(t, label, rng) for t, label in zip(table["text"], table["label"], strict=True)]
         targets.append(own)
