@@ -109,43 +109,32 @@ def ladder() -> str:
 
 
 def steps() -> str:
-    """What each step of the recipe gave, on the authored dev rows: the default model's ancestors and itself."""
-    record = json.loads((MODEL / "training.json").read_text(encoding="utf-8"))
-    chain = [record]
-    while "started_from" in chain[-1]:
-        chain.append(chain[-1]["started_from"])
-    rows = []
-    for stage, result in chain[-1].get("stages", {}).items():
-        rows.append([f"L6-H384 fine-tuned, {stage.replace('-', ' ')}", f"{result['best']:.3f}"])
-    if "teacher" in record:
-        rows.append([f"the teacher, {record['teacher']['encoder']} (not shipped)", f"{record['teacher']['best']:.3f}"])
-    for step in reversed(chain[:-1]):
-        shape = {k: v for k, v in step["config"]["shape"].items() if v is not None}
-        kept = ", ".join(f"{k} {v if isinstance(v, int) else len(v)}" for k, v in shape.items()) or "all six layers"
-        rows.append([f"taught student, {kept}", f"{step['dev_macro_f1']:.3f}"])
-    parity = MANIFEST["parity"]
-    rows.append(["the last one in int8", f"{parity['int8_macro_f1']:.3f}"])
-    return markdown_table(["step", "authored dev macro-F1"], rows)
-
-
-def narrow() -> str:
-    """What each step gave to the narrow sizes: their ancestors that have their width, and themselves."""
-    rows = []
-    for name in ("mini", "nano"):
+    """What each step of the recipes gave, on the authored dev rows; what several models share stands once."""
+    rows: list[list[str]] = []
+    for name in ("base", "small", "mini", "nano"):
         folder = artifact.find_model(name)
-        width = artifact.read_config_json(folder)["hidden_size"]
         chain = [json.loads((folder / "training.json").read_text(encoding="utf-8"))]
-        while chain[-1]["config"]["shape"]["hidden"] != width:  # None: it kept the width that it started with
+        while "started_from" in chain[-1]:
             chain.append(chain[-1]["started_from"])
-        for step in reversed(chain):
-            kept = step["config"]["shape"]["layers"]
-            shape = f"{len(kept)} layers" if kept else "the same, further"
-            teacher = step["teacher"]["encoder"]
-            rows.append([folder.name, f"{shape}, taught by {teacher}", f"{step['config']['loop']['epochs']:g}",
-                         f"{step['dev_macro_f1']:.3f}"])  # fmt: skip
+        mine: list[list[str]] = []
+        for stage, result in chain[-1].get("stages", {}).items():
+            mine.append([f"L6-H384 fine-tuned, {stage.replace('-', ' ')}", "", f"{result['best']:.3f}"])
+        for step in reversed(chain[:-1]):
+            kept = {k: v if isinstance(v, int) else len(v) for k, v in step["config"]["shape"].items() if v is not None}
+            words = {"layers": "{} layers", "hidden": "{} wide", "heads": "{} heads", "vocabulary": "{:,} pieces"}
+            shape = ", ".join(text.format(kept[key]) for key, text in words.items() if key in kept)
+            teacher = step["teacher"]
+            if teacher["encoder"].startswith("all-"):
+                mine.append([f"the teacher, {teacher['encoder']} (not shipped)", "", f"{teacher['best']:.3f}"])
+            epochs = f"{step['config']['loop']['epochs']:g}"
+            mine.append(
+                [f"{shape or 'the same shape'}, taught by {teacher['encoder']}", epochs, f"{step['dev_macro_f1']:.3f}"]
+            )
+        known = [row[1:] for row in rows]
+        rows += [[name, *row] for row in mine if row not in known]
         parity = artifact.read_manifest(folder)["parity"]
-        rows.append([folder.name, "the last one in int8", "", f"{parity['int8_macro_f1']:.3f}"])
-    return markdown_table(["model", "step", "epochs", "authored dev macro-F1"], rows)
+        rows.append([name, f"{folder.name}: the last one in int8", "", f"{parity['int8_macro_f1']:.3f}"])
+    return markdown_table(["size", "step", "epochs", "authored dev macro-F1"], rows)
 
 
 def benchmark() -> str:
@@ -162,7 +151,7 @@ def usage() -> str:
 
 
 PASSAGES: dict[str, Callable[[], str]] = {
-    f.__name__: f for f in (headline, first_run, examples, results, ladder, steps, narrow, benchmark, usage)
+    f.__name__: f for f in (headline, first_run, examples, results, ladder, steps, benchmark, usage)
 }
 
 

@@ -12,10 +12,8 @@ from bert_emotion.errors import require
 from bert_emotion.evaluation.examples import run_examples
 from bert_emotion.evaluation.reliability import reliability_bins
 from bert_emotion.evaluation.robustness import robustness
-from bert_emotion.evaluation.testsets import load, score
+from bert_emotion.evaluation.testsets import answers, score
 from bert_emotion.labels import LABELS
-
-HELD_OUT = ("authored test", "GoEmotions test (12 labels)", "iSarcasmEval test", "BRIGHTER English dev")
 
 
 def write_report(model: str | Path | None, prepared: Path, out: Path) -> dict[str, Any]:
@@ -32,16 +30,13 @@ def write_report(model: str | Path | None, prepared: Path, out: Path) -> dict[st
     classifier = EmotionClassifier(model)
     manifest = artifact.read_manifest(classifier.config.folder)
     predict = classifier.predict_proba
-    figures: dict[str, Any] = {"model": classifier.config.name, "parameters": manifest["parameters"], "held_out": {}}
-    test = load(prepared, HELD_OUT[0])
-    probabilities = predict(test.texts)
-    figures["held_out"][test.name] = score(probabilities, test)
-    for long in (False, True):
-        part = load(prepared, HELD_OUT[0], long=long)
-        figures["held_out"][part.name] = score(predict(part.texts), part)
-    for name in HELD_OUT[1:]:
-        other = load(prepared, name)
-        figures["held_out"][other.name] = score(predict(other.texts), other)
+    held_out = answers(predict, prepared)
+    figures: dict[str, Any] = {
+        "model": classifier.config.name,
+        "parameters": manifest["parameters"],
+        "held_out": {name: score(probabilities, test) for name, (test, probabilities) in held_out.items()},
+    }
+    test, probabilities = held_out["authored test"]
     kept = probabilities.max(1) >= classifier.config.threshold
     right = probabilities.argmax(1) == test.truth
     figures["confidence"] = {
@@ -50,7 +45,7 @@ def write_report(model: str | Path | None, prepared: Path, out: Path) -> dict[st
         "kept_accuracy": float(right[kept].mean()),
         "rest_accuracy": float(right[~kept].mean()) if (~kept).any() else None,
     }
-    figures["robustness"] = robustness(predict, load(prepared, HELD_OUT[0], long=False).texts)
+    figures["robustness"] = robustness(predict, held_out["authored test (sentences)"][0].texts)
     figures["examples"] = [result.asdict() for result in run_examples(classifier)]
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

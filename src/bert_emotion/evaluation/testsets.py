@@ -35,6 +35,7 @@ class TestSet:
         truth: label ids, int64 (n,); in a sarcasm set ``NO_LABEL`` means "not Sarcasm".
         labels: ids that occur in the set; macro-F1 is their mean.
         binary: scored as Sarcasm against the rest.
+        long: which rows are long texts, bool (n,); only in sets of this project's own text.
     """
 
     __test__ = False  # not a pytest class
@@ -44,6 +45,7 @@ class TestSet:
     truth: np.ndarray
     labels: list[int]
     binary: bool = False
+    long: np.ndarray | None = None
 
 
 _SETS: dict[str, tuple[str, Split, bool]] = {
@@ -55,25 +57,30 @@ _SETS: dict[str, tuple[str, Split, bool]] = {
 }
 
 
-def load(prepared: Path, name: str, *, long: bool | None = None) -> TestSet:
+def load(prepared: Path, name: str) -> TestSet:
     """One held-out set; rows without a single label among the 13 are left out.
 
     Args:
         prepared: output of the data step.
         name: a key of ``_SETS``.
-        long: own rows only: True for the long files, False for the others, None for all.
     """
     source, split, binary = _SETS[name]
     table = read_table(prepared, source, split).to_pydict()
-    rows = [
-        i
-        for i, (label, group) in enumerate(zip(table["label"], table["group"], strict=True))
-        if (binary or label != NO_LABEL) and (long is None or group.startswith("long") == long)
-    ]
+    rows = [i for i, label in enumerate(table["label"]) if binary or label != NO_LABEL]
     truth = np.asarray([table["label"][i] for i in rows], dtype=np.int64)
     labels = [int(Emotion.SARCASM)] if binary else sorted(set(truth.tolist()))
-    suffix = "" if long is None else " (long texts)" if long else " (sentences)"
-    return TestSet(name + suffix, [table["text"][i] for i in rows], truth, labels, binary)
+    long = np.array([table["group"][i].startswith("long") for i in rows]) if source in OWN else None
+    return TestSet(name, [table["text"][i] for i in rows], truth, labels, binary, long)
+
+
+def part(test: TestSet, long: bool) -> tuple[TestSet, np.ndarray]:
+    """The long texts of a set, or its sentences, and which rows of the set they are, bool (n,)."""
+    assert test.long is not None, test.name
+    chosen = test.long == long
+    truth = test.truth[chosen]
+    texts = [text for text, is_in in zip(test.texts, chosen, strict=True) if is_in]
+    name = f"{test.name} ({'long texts' if long else 'sentences'})"
+    return TestSet(name, texts, truth, sorted(set(truth.tolist()))), chosen
 
 
 def score(probabilities: np.ndarray, test: TestSet) -> dict[str, Any]:
@@ -100,9 +107,21 @@ def score(probabilities: np.ndarray, test: TestSet) -> dict[str, Any]:
     }
 
 
+def answers(predict: Predict, prepared: Path) -> dict[str, tuple[TestSet, np.ndarray]]:
+    """Every held-out set, and each part of one, with a model's probabilities for it; each text is read once."""
+    found: dict[str, tuple[TestSet, np.ndarray]] = {}
+    for name, (source, _, _) in _SETS.items():
+        test = load(prepared, name)
+        probabilities = predict(test.texts)
+        if source != "unseen":  # its two halves are tests of their own
+            found[name] = test, probabilities
+        if test.long is not None:
+            for long in (False, True):
+                some, chosen = part(test, long)
+                found[some.name] = some, probabilities[chosen]
+    return found
+
+
 def evaluate(predict: Predict, prepared: Path) -> dict[str, Any]:
     """Figures of every held-out test set."""
-    tests = [load(prepared, "authored test"), load(prepared, "authored test", long=True)]
-    tests += [load(prepared, "unseen test", long=long) for long in (False, True)]
-    tests += [load(prepared, name) for name, (source, _, _) in _SETS.items() if source not in OWN]
-    return {test.name: score(predict(test.texts), test) for test in tests}
+    return {name: score(probabilities, test) for name, (test, probabilities) in answers(predict, prepared).items()}
