@@ -133,3 +133,20 @@ def test_another_architecture_is_refused(tmp_path: Path) -> None:
     write_manifest(folder, {"name": "roberta"})
     with pytest.raises(ExportError, match="is a 'roberta' model"):
         deliver.export(folder, "c", tmp_path / "out")
+
+
+def test_device_figures_of_other_models_stay_on_the_same_machine(tmp_path: Path) -> None:
+    from bert_emotion.evaluation.devices import joined
+
+    def figures(model: str, ms: float, machine: str = "here") -> dict[str, Any]:
+        row = {"model": model, "route": "c", "p50_ms": ms}
+        return {"machine": machine, "versions": {"onnx": "1"}, "rows": [row], "estimates": [{"model": model}]}
+
+    assert joined(figures("b", 1), tmp_path, ["a", "b"]) == figures("b", 1)
+    (tmp_path / "devices.json").write_text(json.dumps(figures("a", 2)), encoding="utf-8")
+    found = joined(figures("b", 1), tmp_path, ["a", "b"])
+    assert [(row["model"], row["p50_ms"]) for row in found["rows"]] == [("a", 2), ("b", 1)]
+    assert [row["model"] for row in found["estimates"]] == ["a", "b"]
+    assert joined(figures("a", 3), tmp_path, ["a"])["rows"][0]["p50_ms"] == 3
+    for other in (figures("b", 1, "elsewhere"), figures("b", 1)):
+        assert joined(other, tmp_path, ["b"]) == other  # measured elsewhere; no longer shipped

@@ -206,12 +206,16 @@ def devices(
     models: Annotated[list[str] | None, typer.Argument(help="Models (default: every shipped one).")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the table.")] = Path("reports/devices"),
 ) -> None:
-    """Measure every route to a device: bytes, speed, memory and parity, beside estimates for what is not here."""
+    """Measure every route to a device: bytes, speed, memory and parity, beside estimates for what is not here.
+
+    Figures of other shipped models stay in the table, if this machine and these libraries gave them.
+    """
     for library in ("torch", "transformers", "onnx"):
         require(library, "export")
-    from bert_emotion.evaluation.devices import measure_devices, write_devices
+    from bert_emotion.evaluation.devices import joined, measure_devices, write_devices
 
-    figures = measure_devices(models or artifact.shipped_models(), say=lambda line: typer.echo(line, err=True))
+    shipped = artifact.shipped_models()
+    figures = joined(measure_devices(models or shipped, say=lambda line: typer.echo(line, err=True)), out, shipped)
     write_devices(figures, out)
     typer.echo(
         f"{out / 'README.md'}: {len(figures['rows'])} routes, {sum('failed' in r for r in figures['rows'])} failed"

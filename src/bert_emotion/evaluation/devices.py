@@ -1,4 +1,4 @@
-"""``reports/devices``: every route to a device for every size, measured in one run: bytes, speed, memory, parity.
+"""``reports/devices``: every route to a device for every size, measured on one machine: bytes, speed, memory, parity.
 
 What has no device here (a Raspberry Pi, an ESP32-S3) is estimated from counts and says so.
 """
@@ -133,6 +133,22 @@ def _estimates(folder: Path, rows: list[dict[str, Any]], *, small: bool) -> list
             times = [1e3 * asked * cycles / clock for cycles in CYCLES_PER_INSTRUCTION]
             out.append({"model": folder.name, "device": device, "instructions": asked, "ms": sorted(times)})
     return out
+
+
+def joined(figures: dict[str, Any], out: Path, models: Sequence[str]) -> dict[str, Any]:
+    """`figures` with what `out` holds of the other `models`, if it was measured on this machine and these versions."""
+    path = out / "devices.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if any(before.get(key) != figures[key] for key in ("machine", "versions")):
+        return figures
+    others = set(models) - {row["model"] for row in figures["rows"]}
+    parts = {
+        part: sorted(
+            [*(r for r in before[part] if r["model"] in others), *figures[part]], key=lambda r: str(r["model"])
+        )
+        for part in ("rows", "estimates")
+    }
+    return figures | parts
 
 
 def write_devices(figures: dict[str, Any], out: Path) -> None:
