@@ -73,8 +73,9 @@ def write_tables(folder: Path) -> None:
         return [Row(text, i, foreign=foreign[i % 2], split=split, group="a") for text, i in texts.items()]
 
     authored = rows(300, "train") + rows(60, "dev") + rows(60, "test")
-    authored += [Row("the happy table. " * 30, 5, split="test", group="long")]
-    _write(authored, folder / "authored.parquet")
+    long = Row("the happy table. " * 30, 5, split="test", group="long")
+    _write([*authored, long], folder / "authored.parquet")
+    _write([*rows(20, "test"), long], folder / "unseen.parquet")
     for name in ("goemotions", "isarcasmeval", "brighter", "xed", "mustard", "unlabelled", "dair_emotion"):
         _write(rows(60, "train") + rows(20, "dev") + rows(20, "test"), folder / f"{name}.parquet")
     entry = {"home": "here", "revision": "1", "licence": "Apache-2.0", "content_sha256": "0"}
