@@ -85,7 +85,7 @@ def ladder() -> str:
     """One line a shipped model."""
     rows = []
     routes = json.loads((ROOT / "reports" / "devices" / "devices.json").read_text(encoding="utf-8"))["rows"]
-    # all sizes in one run on one machine: figures of different machines do not stand in one column
+    # all sizes on one machine: figures of different machines do not stand in one column
     measured = {row["model"]: row for row in routes if row["route"] == "onnx-int8" and "failed" not in row}
     size = {name: artifact.read_manifest(artifact.SHIPPED / name)["parameters"] for name in artifact.shipped_models()}
     for name in sorted(size, key=lambda model: size[model]):

@@ -147,13 +147,15 @@ def _read(source: Source, folder: Path) -> _Table:
             rows.append(row)
     if source.name == "authored":
         # files for training alone move neither dev nor test: their rows give way to the others'
-        later = [row for row in rows if row.group.startswith(f"{TRAIN_FOLDER}/")]
-        first = [row for row in rows if not row.group.startswith(f"{TRAIN_FOLDER}/")]
+        first: list[Row] = []
+        later: list[Row] = []
+        for row in rows:
+            (later if row.group.startswith(f"{TRAIN_FOLDER}/") else first).append(row)
         known = {normalise(row.text) for row in first}
-        dropped["duplicate"] += sum(normalise(row.text) in known for row in later)
-        later = [row for row in later if normalise(row.text) not in known]
+        fresh = [row for row in later if normalise(row.text) not in known]
+        dropped["duplicate"] += len(later) - len(fresh)
         # one text, one split: duplicates go before the split, or a copy could land on the other side
-        rows = [*split_authored(list(_dedupe(first, dropped))), *_dedupe(later, dropped)]
+        rows = [*split_authored(list(_dedupe(first, dropped))), *_dedupe(fresh, dropped)]
         unsure = [row for row in rows if row.split == "train" and row.second == "differ"]
         dropped["second labelling differs"] += len(unsure)
         rows = [row for row in rows if not (row.split == "train" and row.second == "differ")]

@@ -163,10 +163,6 @@ def assistant_record(model: str) -> dict[str, Any]:
     }
 
 
-def _stacked(targets: list[np.ndarray]) -> np.ndarray:
-    return np.array(targets, dtype=np.float32).reshape(-1, len(LABELS))
-
-
 def student_rows(
     prepared: Path, tokenizer: Tokenizer, texts: list[str], logits: np.ndarray, config: DistillConfig
 ) -> Rows:
@@ -186,7 +182,8 @@ def student_rows(
     others = [text for text in texts if text not in authored and not aside.hit(normalise(text))]
     if config.pool_share < 1:
         others = rng.sample(others, round(config.pool_share * len(others)))
-    every, targets = [*table["text"], *others], [own, _stacked([soft[text] for text in others])]
+    answers = np.array([soft[text] for text in others], dtype=np.float32).reshape(-1, len(LABELS))  # others may be none
+    every, targets = [*table["text"], *others], [own, answers]
     for _ in range(config.variants):
         every += [variant(t, label, rng) for t, label in zip(table["text"], table["label"], strict=True)]
         targets.append(own)
