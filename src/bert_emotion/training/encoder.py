@@ -15,7 +15,7 @@ import transformers
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from bert_emotion import __version__
+from bert_emotion import __version__, artifact
 from bert_emotion.data.prepare import manifest_hash
 from bert_emotion.errors import TrainingError
 from bert_emotion.labels import LABELS
@@ -78,20 +78,26 @@ def new_classifier(
         labels: names of the classes; the head has as many outputs.
     """
     torch.manual_seed(seed)
-    config = AutoConfig.from_pretrained(
-        find_encoder(encoder),
-        num_labels=len(labels),
-        id2label=dict(enumerate(labels)),
-        label2id={label: i for i, label in enumerate(labels)},
-        problem_type="single_label_classification",
-    )
-    model = AutoModelForSequenceClassification.from_pretrained(
-        find_encoder(encoder),
-        config=config,
-        dtype=torch.float32,
-        attn_implementation="sdpa",
-        ignore_mismatched_sizes=True,
-    )
+    names: dict[str, Any] = {
+        "num_labels": len(labels),
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: i for i, label in enumerate(labels)},
+        "problem_type": "single_label_classification",
+    }
+    if (Path(encoder) / artifact.MANIFEST).exists():  # one of ours, with torch weights or int8 alone
+        model, _ = load_classifier(Path(encoder))
+        model.config.update(names)
+        model.num_labels = len(labels)
+        model.classifier = torch.nn.Linear(model.config.hidden_size, len(labels))
+        model._init_weights(model.classifier)
+    else:
+        model = AutoModelForSequenceClassification.from_pretrained(
+            find_encoder(encoder),
+            config=AutoConfig.from_pretrained(find_encoder(encoder), **names),
+            dtype=torch.float32,
+            attn_implementation="sdpa",
+            ignore_mismatched_sizes=True,
+        )
     if model.config.model_type != "bert":
         if vocabulary is not None:
             raise TrainingError(
