@@ -114,7 +114,8 @@ def test_an_int8_model_alone_can_be_trained_on(trained: Path, prepared: Path, tm
     assert np.abs(after - before).max() < 0.3
     assert (after.argmax(1) == before.argmax(1)).all()
     other = encoder.new_classifier(str(tmp_path / "toy-v1"), None, None, seed=3, labels=("yes", "no"))  # a benchmark
-    assert encoder.logits_of(other, ids, bf16=False).shape == (3, 2) and other.config.id2label == {0: "yes", 1: "no"}
+    assert encoder.logits_of(other, ids, bf16=False).shape == (3, 2)
+    assert other.config.id2label == {0: "yes", 1: "no"}
 
 
 def test_the_report_is_written_with_its_plots(trained: Path, prepared: Path, tmp_path: Path) -> None:
