@@ -120,16 +120,18 @@ def steps() -> str:
         for stage, result in chain[-1].get("stages", {}).items():
             mine.append([f"L6-H384 fine-tuned, {stage.replace('-', ' ')}", "", f"{result['best']:.3f}"])
         for step in reversed(chain[:-1]):
+            teacher, epochs = step["teacher"], f"{step['config']['loop']['epochs']:g}"
+            if step["recipe"] == "match":
+                mine.append([f"matched to {teacher['encoder']}'s states", epochs, f"{step['dev_macro_f1']:.3f}"])
+                continue
             kept = {k: v if isinstance(v, int) else len(v) for k, v in step["config"]["shape"].items() if v is not None}
             words = {"layers": "{} layers", "hidden": "{} wide", "heads": "{} heads", "vocabulary": "{:,} pieces"}
             shape = ", ".join(text.format(kept[key]) for key, text in words.items() if key in kept)
-            teacher = step["teacher"]
             if teacher["encoder"].startswith("all-"):
                 mine.append([f"the teacher, {teacher['encoder']} (not shipped)", "", f"{teacher['best']:.3f}"])
-            epochs = f"{step['config']['loop']['epochs']:g}"
-            mine.append(
-                [f"{shape or 'the same shape'}, taught by {teacher['encoder']}", epochs, f"{step['dev_macro_f1']:.3f}"]
-            )
+            hidden = f", {step['config']['loop']['masked']:.0%} masked" if step["config"]["loop"].get("masked") else ""
+            what = f"{shape or 'the same shape'}, taught by {teacher['encoder']}{hidden}"
+            mine.append([what, epochs, f"{step['dev_macro_f1']:.3f}"])
         known = [row[1:] for row in rows]
         rows += [[name, *row] for row in mine if row not in known]
         parity = artifact.read_manifest(folder)["parity"]

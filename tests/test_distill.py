@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from bert_emotion import EmotionClassifier, TrainingError
 from bert_emotion.data.prepare import read_table
 from bert_emotion.evaluation.robustness import PERTURBATIONS, robustness
 from bert_emotion.labels import LABELS
-from bert_emotion.training import augment, benchmarks, distill, encoder, students
+from bert_emotion.training import augment, benchmarks, distill, encoder, matching, students
 from bert_emotion.training.ladder import LADDER
 from bert_emotion.training.loop import LoopConfig
 from bert_emotion.training.quantaware import ActivationRounding, round_activations
@@ -87,6 +88,34 @@ def test_teacher_answers_once_and_the_student_learns_from_them(
     authored = read_table(prepared, "authored", "train").num_rows
     assert rows(0) == 2 * authored + 5  # itself, a changed copy, emoji-only rows
     assert rows(0.5) - rows(0) == pytest.approx((rows(1) - rows(0)) / 2, abs=1)
+
+
+def test_a_student_is_matched_to_a_wider_model(start: Path, prepared: Path, tmp_path: Path) -> None:
+    narrow = replace(distill.DistillConfig(start=str(start)), shape=students.Shape(layers=(1, 3), hidden=16, heads=2))
+    model, _ = encoder.load_classifier(start)
+    text = (start / "tokenizer.json").read_text(encoding="utf-8")
+    model, text = students.make_student(model, text, narrow.shape)
+    encoder.save_classifier(model, text, tmp_path / "narrow", 32)
+    shutil.copy(start / "training.json", tmp_path / "narrow")
+    loop = replace(QUICK, epochs=12, learning_rate=5e-3)
+    config = matching.MatchConfig(str(tmp_path / "narrow"), str(start), pool=POOL, loop=loop)
+    record = matching.match(prepared, tmp_path / "fit", tmp_path / "student/model", config)
+    assert record["recipe"] == "match"
+    assert record["teacher"]["encoder"] == start.name
+    assert record["started_from"]["recipe"] == "finetune"
+    losses = [entry["loss"] for entry in record["result"]["history"]]
+    assert losses[-1] < 0.8 * losses[0]
+    matched, _ = encoder.load_classifier(tmp_path / "student/model")
+    assert matched.config.hidden_size == 16
+
+    (tmp_path / "narrow/tokenizer.json").write_text(students.cut_vocabulary(text, 40), encoding="utf-8")
+    with pytest.raises(TrainingError, match="different vocabularies"):
+        matching.match(prepared, tmp_path / "fit2", tmp_path / "other", config)
+
+
+def test_layers_are_followed_evenly() -> None:
+    assert [matching.counterpart(i, 4, 6) for i in range(4)] == [1, 2, 3, 5]
+    assert [matching.counterpart(i, 2, 4) for i in range(2)] == [1, 3]
 
 
 def test_a_shipped_model_can_teach() -> None:

@@ -19,7 +19,7 @@ from bert_emotion import EmotionClassifier, ExportError, TrainingError
 from bert_emotion.export.package import package
 from bert_emotion.labels import LABELS
 from bert_emotion.training import encoder, finetune, vocabulary
-from bert_emotion.training.loop import LoopConfig, Rows, batches_of, fit
+from bert_emotion.training.loop import LoopConfig, Rows, batches_of, fit, hide
 
 from .toy import TRAINING, write_encoder
 
@@ -159,9 +159,9 @@ def _fit(toy: Path, run: Path, stop_at: int | None = None):
             raise StoppedError
 
     model = encoder.new_classifier(str(toy), None, 32, seed=1)
-    loop = LoopConfig(epochs=4, batch=8, learning_rate=1e-3, checkpoint_seconds=0, dev_every=100)
+    loop = LoopConfig(epochs=4, batch=8, learning_rate=1e-3, checkpoint_seconds=0, dev_every=100, masked=0.2)
     try:
-        fit(model, _rows(), loop, run, lambda m: 0.5, progress=progress)
+        fit(model, _rows(), loop, run, lambda m: 0.5, mask_id=4, progress=progress)
     except StoppedError:
         return None
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -179,6 +179,23 @@ def test_a_checkpoint_of_another_run_is_refused(toy: Path, tmp_path: Path) -> No
     model = encoder.new_classifier(str(toy), None, 32, seed=1)
     with pytest.raises(TrainingError, match="other settings or rows"):
         fit(model, _rows(), LoopConfig(epochs=9), tmp_path, lambda m: 0.0)
+
+
+def test_pieces_are_hidden_but_not_the_first_and_last() -> None:
+    ids, mask = encoder.pad([[2, *range(10, 60), 3], [2, 11, 12, 3]])
+    torch.manual_seed(1)
+    hidden = hide(ids, mask, 0.3, 4)
+    assert (hidden[:, 0] == 2).all()
+    assert (int(hidden[0, 51]), int(hidden[1, 3])) == (3, 3)
+    assert (hidden[1, 4:] == 0).all()
+    assert 8 <= int((hidden[0] == 4).sum()) <= 24
+    assert ((hidden == ids) | (hidden == 4)).all()
+
+
+def test_masking_without_a_mask_piece_is_refused(toy: Path, tmp_path: Path) -> None:
+    model = encoder.new_classifier(str(toy), None, None, seed=1)
+    with pytest.raises(TrainingError, match="no \\[MASK\\]"):
+        fit(model, _rows(), LoopConfig(masked=0.1), tmp_path, lambda m: 0.0)
 
 
 def test_batches_hold_every_row_once_and_lengths_together() -> None:

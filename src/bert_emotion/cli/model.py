@@ -119,6 +119,10 @@ def distill(
     pool_share: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the teacher's pool to learn from; authored rows all stay.")
     ] = 1.0,
+    masked: Annotated[
+        float,
+        typer.Option(min=0, max=0.9, help="Share of the pieces that is hidden in training, against learning by heart."),
+    ] = 0.0,
     prepared: Prepared = PREPARED,
 ) -> None:
     """Distil the teacher into one size of the ladder; writes RUNS/TIER/model."""
@@ -137,8 +141,8 @@ def distill(
     if go_on is not None:
         recipe = dataclasses.replace(recipe, start=str(go_on), shape=Shape())
     recipe = dataclasses.replace(recipe, pool_share=pool_share)
-    if epochs is not None:
-        recipe = dataclasses.replace(recipe, loop=dataclasses.replace(recipe.loop, epochs=epochs))
+    loop = dataclasses.replace(recipe.loop, epochs=recipe.loop.epochs if epochs is None else epochs, masked=masked)
+    recipe = dataclasses.replace(recipe, loop=loop)
     if assistant is None:
         pool, folder = PoolConfig(), teacher_run
         record, config = read_teacher(teacher_run)
@@ -156,6 +160,30 @@ def distill(
         out = runs / tier / "model"
         result = run_distill(prepared, runs / tier / "fit", out, recipe, pool, texts, logits, record, progress)
     typer.echo(f"{out}: authored dev macro-F1 {result['dev_macro_f1']:.4f}")
+
+
+@app.command()
+def match(
+    student: Annotated[Path, typer.Argument(help="Folder of the model that learns.")],
+    wide: Annotated[Path, typer.Argument(help="Folder of the wider model that it follows; the same vocabulary.")],
+    out: Annotated[Path, typer.Option(help="Model folder to write.")] = Path("runs/match/model"),
+    run: Annotated[Path, typer.Option(help="Folder of checkpoints.")] = Path("runs/match/fit"),
+    unlabelled: Annotated[int, typer.Option(help="Unlabelled texts, beside authored and public ones.")] = 200_000,
+    epochs: Annotated[float, typer.Option(help="Passes over the texts.")] = 1.0,
+    prepared: Prepared = PREPARED,
+) -> None:
+    """Let a small model learn the inner states of a wider one; `model distill --from` goes on from there."""
+    for library in ("torch", "transformers", "pyarrow", "sklearn"):
+        require(library, "train")
+    from bert_emotion.training.matching import MatchConfig
+    from bert_emotion.training.matching import match as run_match
+
+    config = MatchConfig(str(student), str(wide))
+    pool = dataclasses.replace(config.pool, unlabelled=unlabelled)
+    config = dataclasses.replace(config, pool=pool, loop=dataclasses.replace(config.loop, epochs=epochs))
+    with training_bars() as progress:
+        record = run_match(prepared, run, out, config, progress)
+    typer.echo(f"{out}: authored dev macro-F1 {record['dev_macro_f1']:.4f}")
 
 
 @app.command()

@@ -163,6 +163,12 @@ def assistant_record(model: str) -> dict[str, Any]:
     }
 
 
+def lineage(start: Path) -> tuple[list[str], dict[str, Any]]:
+    """Sources that a trained folder learnt from, and what the record of a model that starts from it keeps."""
+    before = json.loads((start / "training.json").read_text(encoding="utf-8"))
+    return before["sources"], {k: before[k] for k in _ANCESTRY if k in before}
+
+
 def student_rows(
     prepared: Path, tokenizer: Tokenizer, texts: list[str], logits: np.ndarray, config: DistillConfig
 ) -> Rows:
@@ -224,17 +230,18 @@ def distill(
     tokenizer = Tokenizer.from_str(tokenizer_json)
     rows = student_rows(prepared, tokenizer, texts, logits, config)
     report = of_stage(progress, out.parent.name)
-    result = fit(model, rows, config.loop, run, dev_scorer(prepared, tokenizer), progress=report)
-    before = json.loads((start / "training.json").read_text(encoding="utf-8"))
+    mask_id = tokenizer.token_to_id("[MASK]")
+    result = fit(model, rows, config.loop, run, dev_scorer(prepared, tokenizer), mask_id=mask_id, progress=report)
+    sources, before = lineage(start)
     record = {
         "recipe": "distill",
-        "sources": list(dict.fromkeys([*before["sources"], *(source for source, _ in pool.public), "unlabelled"])),
+        "sources": list(dict.fromkeys([*sources, *(source for source, _ in pool.public), "unlabelled"])),
         "config": asdict(config),
         **provenance(prepared),
         "rows": len(rows.ids),
         "pool": len(texts),
         "teacher": teacher,
-        "started_from": {k: before[k] for k in _ANCESTRY if k in before},
+        "started_from": before,
         "result": result,
         "dev_macro_f1": result["best"],
     }

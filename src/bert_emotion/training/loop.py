@@ -45,6 +45,8 @@ class LoopConfig:
         dev_every: share of an epoch between two looks at dev.
         quantised_from: share of all steps after which int8 rounding of activations is simulated (BERT
             classifiers only; 1 never). The best dev score is counted anew from there.
+        masked: share of the pieces that is hidden behind the mask piece in every batch, 0-1: a small model then
+            cannot learn its rows by heart from single words.
     """
 
     epochs: float = 3
@@ -59,6 +61,7 @@ class LoopConfig:
     checkpoint_seconds: float = 180
     dev_every: float = 0.5
     quantised_from: float = 1.0
+    masked: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,14 @@ def binary_cross_entropy(
     return (losses * weights).sum() / weights.sum().clamp_min(1e-6)
 
 
+def hide(input_ids: torch.Tensor, mask: torch.Tensor, share: float, mask_id: int) -> torch.Tensor:
+    """`input_ids` with about `share` of the pieces between the first and the last replaced by `mask_id`."""
+    hidden = (torch.rand(input_ids.shape) < share) & mask.bool()
+    hidden[:, 0] = False
+    hidden[torch.arange(len(mask)), mask.sum(1) - 1] = False
+    return input_ids.masked_fill(hidden, mask_id)
+
+
 def make_optimizer(model: torch.nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
     """AdamW with weight decay on matrices only."""
     matrices = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
@@ -118,6 +129,7 @@ def fit(
     dev_score: Callable[[Any], float],
     *,
     loss: Loss = soft_cross_entropy,
+    mask_id: int | None = None,
     progress: Callable[[int, int, float, float | None], None] | None = None,
 ) -> dict[str, Any]:
     """Train `model` in place and leave the weights of the best dev score in it.
@@ -129,14 +141,18 @@ def fit(
         run: folder for ``checkpoint.pt``, ``best.pt`` and ``history.json``; a checkpoint found there is resumed.
         dev_score: larger is better.
         loss: called with (logits, targets, weights, temperature).
+        mask_id: the mask piece; needed where ``config.masked`` is above 0.
         progress: called with (step, steps, loss, newest dev score or None).
 
     Returns:
         ``{"best": …, "history": [{"step", "loss", "dev"}, …], "seconds": …}``
 
     Raises:
-        TrainingError: the checkpoint in `run` belongs to another configuration or other rows.
+        TrainingError: the checkpoint in `run` belongs to another configuration or other rows, or pieces are to be
+            masked and there is no mask piece.
     """
+    if config.masked and mask_id is None:
+        raise TrainingError(f"{config.masked:.0%} of the pieces are to be masked, but the vocabulary has no [MASK].")
     run.mkdir(parents=True, exist_ok=True)
     lengths = [len(r) for r in rows.ids]
     per_epoch = (len(lengths) + config.batch - 1) // config.batch
@@ -194,6 +210,8 @@ def fit(
                 rounding.enable()
                 best = -1.0  # scores without rounding are not comparable
             input_ids, mask = pad([rows.ids[i] for i in chosen])
+            if config.masked and mask_id is not None:
+                input_ids = hide(input_ids, mask, config.masked, mask_id)
             targets = torch.from_numpy(rows.targets[chosen])
             if config.label_smoothing:
                 targets = targets * (1 - config.label_smoothing) + config.label_smoothing / targets.shape[1]
