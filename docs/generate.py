@@ -120,6 +120,11 @@ def steps() -> str:
         for stage, result in chain[-1].get("stages", {}).items():
             mine.append([f"L6-H384 fine-tuned, {stage.replace('-', ' ')}", "", f"{result['best']:.3f}"])
         for step in reversed(chain[:-1]):
+            if step["recipe"] == "average":
+                shares = " : ".join(f"{share:.2f}" for share in step["config"]["shares"])
+                models = f"the mean of {len(step['config']['models'])} of these, {shares}"
+                mine.append([models, "", f"{step['dev_macro_f1']:.3f}"])
+                continue
             teacher, epochs = step["teacher"], f"{step['config']['loop']['epochs']:g}"
             if step["recipe"] == "match":
                 mine.append([f"matched to {teacher['encoder']}'s states", epochs, f"{step['dev_macro_f1']:.3f}"])

@@ -22,7 +22,7 @@ from bert_emotion import EmotionClassifier, TrainingError
 from bert_emotion.data.prepare import read_table
 from bert_emotion.evaluation.robustness import PERTURBATIONS, robustness
 from bert_emotion.labels import LABELS
-from bert_emotion.training import augment, benchmarks, distill, encoder, matching, students
+from bert_emotion.training import augment, average, benchmarks, distill, encoder, matching, students
 from bert_emotion.training.ladder import LADDER
 from bert_emotion.training.loop import LoopConfig
 from bert_emotion.training.quantaware import ActivationRounding, round_activations
@@ -111,6 +111,27 @@ def test_a_student_is_matched_to_a_wider_model(start: Path, prepared: Path, tmp_
     (tmp_path / "narrow/tokenizer.json").write_text(students.cut_vocabulary(text, 40), encoding="utf-8")
     with pytest.raises(TrainingError, match="different vocabularies"):
         matching.match(prepared, tmp_path / "fit2", tmp_path / "other", config)
+
+
+def test_the_mean_of_two_models(start: Path, prepared: Path, tmp_path: Path) -> None:
+    other, _ = encoder.load_classifier(start)
+    torch.nn.init.zeros_(other.classifier.weight)
+    text = (start / "tokenizer.json").read_text(encoding="utf-8")
+    encoder.save_classifier(other, text, tmp_path / "other", 32)
+    shutil.copy(start / "training.json", tmp_path / "other")
+    record = average.average(prepared, [start, tmp_path / "other"], [0.25, 0.75], tmp_path / "mean/model")
+    assert record["config"]["shares"] == [0.25, 0.75]
+    assert [record["started_from"]["recipe"], record["averaged_with"][0]["recipe"]] == ["finetune", "finetune"]
+    mean, first = (encoder.load_classifier(folder)[0].state_dict() for folder in (tmp_path / "mean/model", start))
+    torch.testing.assert_close(mean["classifier.weight"], first["classifier.weight"] / 4, atol=1e-3, rtol=1e-3)
+    same = "bert.encoder.layer.0.output.dense.weight"
+    torch.testing.assert_close(mean[same], first[same], atol=1e-3, rtol=1e-3)
+    with pytest.raises(TrainingError, match="sum to 1"):
+        average.average(prepared, [start, start], [0.5, 0.6], tmp_path / "x")
+    students.keep_layers(other, (0, 1))
+    encoder.save_classifier(other, text, tmp_path / "other", 32)
+    with pytest.raises(TrainingError, match="another shape"):
+        average.average(prepared, [start, tmp_path / "other"], [0.5, 0.5], tmp_path / "x")
 
 
 def test_layers_are_followed_evenly() -> None:

@@ -187,6 +187,21 @@ def match(
 
 
 @app.command()
+def average(
+    models: Annotated[list[Path], typer.Argument(help="Trained folders of one shape, the newest first.")],
+    out: Annotated[Path, typer.Option(help="Model folder to write.")],
+    share: Annotated[list[float] | None, typer.Option(help="Share of each, in order (default: equal ones).")] = None,
+    prepared: Prepared = PREPARED,
+) -> None:
+    """Write the mean of several models that were trained on from common weights."""
+    require("torch", "train")
+    from bert_emotion.training.average import average as run_average
+
+    record = run_average(prepared, models, share or [1 / len(models)] * len(models), out)
+    typer.echo(f"{out}: authored dev macro-F1 {record['dev_macro_f1']:.4f}")
+
+
+@app.command()
 def benchmark(
     task: Annotated[str, typer.Argument(help="'dair-ai/emotion', 'GoEmotions, 28 labels' or 'TweetEval emotion'.")],
     encoder: Annotated[str, typer.Argument(help="Folder of a trained model of ours, or any BERT-like encoder.")],

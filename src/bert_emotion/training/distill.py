@@ -30,7 +30,7 @@ from bert_emotion.training.loop import LoopConfig, Rows, fit
 from bert_emotion.training.students import Shape, make_student
 from bert_emotion.training.teacher import Answer, TeacherConfig, label_texts
 
-_ANCESTRY = ("recipe", "config", "commit", "dev_macro_f1", "stages", "teacher", "started_from")
+_ANCESTRY = ("recipe", "config", "commit", "dev_macro_f1", "stages", "teacher", "started_from", "averaged_with")
 """What a student's record keeps of the model it started from: enough for the whole family tree."""
 
 

@@ -1,0 +1,77 @@
+"""The mean of several trained models of one shape: often better than each of them, at no cost to the user.
+
+Models that were trained on from common weights lie in one valley of the loss, and so does their mean
+("model soups", Wortsman et al. 2022, arXiv:2203.05482; with the weights before a fine-tuning: 2022,
+arXiv:2109.01903).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from bert_emotion.errors import TrainingError
+from bert_emotion.training.distill import lineage
+from bert_emotion.training.encoder import load_classifier, provenance, save_classifier
+from bert_emotion.training.finetune import dev_scorer
+
+
+def average(prepared: Path, folders: Sequence[Path], shares: Sequence[float], out: Path) -> dict[str, Any]:
+    """Write the weighted mean of trained folders as a new one; returns its training record.
+
+    Args:
+        prepared: output of the data step, for the dev score.
+        folders: model folders of one shape and vocabulary, the first one's lineage is kept in full.
+        shares: share of each, 0-1; they sum to 1.
+        out: Hugging Face model folder to write.
+
+    Raises:
+        TrainingError: too few models, shares that do not fit, other shapes or other vocabularies.
+    """
+    if len(folders) < 2 or len(folders) != len(shares) or abs(sum(shares) - 1) > 1e-6 or min(shares) < 0:
+        raise TrainingError(
+            f"{len(folders)} models and the shares {list(shares)}: two or more models are needed, "
+            "and a share of each, which sum to 1."
+        )
+    models = []
+    for folder in folders:
+        model, tokenizer = load_classifier(folder)
+        models.append((model.state_dict(), tokenizer.get_vocab()))
+    first, vocabulary = models[0]
+    for folder, (state, other) in zip(folders[1:], models[1:], strict=True):
+        if other != vocabulary or {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in first.items()}:
+            raise TrainingError(
+                f"{folder} has another shape or vocabulary than {folders[0]}; their mean has no meaning."
+            )
+    model, _ = load_classifier(folders[0])
+    model.load_state_dict(
+        {
+            name: sum(share * state[name] for share, (state, _) in zip(shares, models, strict=True))
+            if value.is_floating_point()
+            else value
+            for name, value in first.items()
+        }
+    )
+    tokenizer_json = (folders[0] / "tokenizer.json").read_text(encoding="utf-8")
+    tokenizer_config = json.loads((folders[0] / "tokenizer_config.json").read_text(encoding="utf-8"))
+    max_length = tokenizer_config["model_max_length"]
+    tokenizer = Tokenizer.from_str(tokenizer_json)
+    tokenizer.no_padding()
+    score = dev_scorer(prepared, tokenizer)(model)
+    lineages = [lineage(folder) for folder in folders]
+    record = {
+        "recipe": "average",
+        "sources": list(dict.fromkeys(source for sources, _ in lineages for source in sources)),
+        "config": {"models": [str(folder) for folder in folders], "shares": list(shares)},
+        **provenance(prepared),
+        "started_from": lineages[0][1],
+        "averaged_with": [before for _, before in lineages[1:]],
+        "dev_macro_f1": round(score, 4),
+    }
+    save_classifier(model, tokenizer_json, out, max_length)
+    (out / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return record
