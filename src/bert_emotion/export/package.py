@@ -23,7 +23,7 @@ from bert_emotion.export import onnx as onnx_export
 from bert_emotion.export.card import render_card
 from bert_emotion.export.folder import whole_folder
 from bert_emotion.labels import LABELS
-from bert_emotion.training.encoder import load_classifier, logits_of, token_ids
+from bert_emotion.training.encoder import load_classifier, logits_of, longest_input, token_ids
 
 INT8_MAX_LOSS = 0.01
 """Largest loss of dev macro-F1 that quantising may cost."""
@@ -77,7 +77,7 @@ def package(
         model, tokenizer = load_classifier(trained)
         table = read_table(prepared, "authored", "dev").to_pydict()
         ids, truth = token_ids(tokenizer, table["text"]), np.asarray(table["label"])
-        max_length = json.loads((trained / "tokenizer_config.json").read_text(encoding="utf-8"))["model_max_length"]
+        max_length = longest_input(trained)
 
         say("export and parity")
         parity = parity_of(*export_int8(model, ids, folder), truth)

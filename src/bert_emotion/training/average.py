@@ -12,11 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
-
 from bert_emotion.errors import TrainingError
 from bert_emotion.training.distill import lineage
-from bert_emotion.training.encoder import load_classifier, provenance, save_classifier
+from bert_emotion.training.encoder import load_classifier, longest_input, provenance, save_classifier
 from bert_emotion.training.finetune import dev_scorer
 
 
@@ -47,7 +45,7 @@ def average(prepared: Path, folders: Sequence[Path], shares: Sequence[float], ou
             raise TrainingError(
                 f"{folder} has another shape or vocabulary than {folders[0]}; their mean has no meaning."
             )
-    model, _ = load_classifier(folders[0])
+    model, tokenizer = load_classifier(folders[0])
     model.load_state_dict(
         {
             name: sum(share * state[name] for share, (state, _) in zip(shares, models, strict=True))
@@ -56,11 +54,6 @@ def average(prepared: Path, folders: Sequence[Path], shares: Sequence[float], ou
             for name, value in first.items()
         }
     )
-    tokenizer_json = (folders[0] / "tokenizer.json").read_text(encoding="utf-8")
-    tokenizer_config = json.loads((folders[0] / "tokenizer_config.json").read_text(encoding="utf-8"))
-    max_length = tokenizer_config["model_max_length"]
-    tokenizer = Tokenizer.from_str(tokenizer_json)
-    tokenizer.no_padding()
     score = dev_scorer(prepared, tokenizer)(model)
     lineages = [lineage(folder) for folder in folders]
     record = {
@@ -72,6 +65,7 @@ def average(prepared: Path, folders: Sequence[Path], shares: Sequence[float], ou
         "averaged_with": [before for _, before in lineages[1:]],
         "dev_macro_f1": round(score, 4),
     }
-    save_classifier(model, tokenizer_json, out, max_length)
+    tokenizer_json = (folders[0] / "tokenizer.json").read_text(encoding="utf-8")
+    save_classifier(model, tokenizer_json, out, longest_input(folders[0]))
     (out / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return record

@@ -24,7 +24,7 @@ from bert_emotion.errors import TrainingError
 from bert_emotion.evaluation.metrics import softmax
 from bert_emotion.labels import LABELS
 from bert_emotion.training.augment import emoji_only, variant
-from bert_emotion.training.encoder import load_classifier, provenance, save_classifier, token_ids
+from bert_emotion.training.encoder import load_classifier, longest_input, provenance, save_classifier, token_ids
 from bert_emotion.training.finetune import NEAR_WEIGHT, Progress, dev_scorer, of_stage, soft_targets
 from bert_emotion.training.loop import LoopConfig, Rows, fit
 from bert_emotion.training.students import Shape, make_student
@@ -169,6 +169,11 @@ def lineage(start: Path) -> tuple[list[str], dict[str, Any]]:
     return before["sources"], {k: before[k] for k in _ANCESTRY if k in before}
 
 
+def with_pool(sources: list[str], pool: PoolConfig) -> list[str]:
+    """Sources of a model that learnt from a pool of texts after the named ones."""
+    return list(dict.fromkeys([*sources, *(source for source, _ in pool.public), "unlabelled"]))
+
+
 def student_rows(
     prepared: Path, tokenizer: Tokenizer, texts: list[str], logits: np.ndarray, config: DistillConfig
 ) -> Rows:
@@ -225,7 +230,6 @@ def distill(
     """
     start = Path(config.start)
     model, _ = load_classifier(start)
-    max_length = json.loads((start / "tokenizer_config.json").read_text(encoding="utf-8"))["model_max_length"]
     model, tokenizer_json = make_student(model, (start / "tokenizer.json").read_text(encoding="utf-8"), config.shape)
     tokenizer = Tokenizer.from_str(tokenizer_json)
     rows = student_rows(prepared, tokenizer, texts, logits, config)
@@ -235,7 +239,7 @@ def distill(
     sources, before = lineage(start)
     record = {
         "recipe": "distill",
-        "sources": list(dict.fromkeys([*sources, *(source for source, _ in pool.public), "unlabelled"])),
+        "sources": with_pool(sources, pool),
         "config": asdict(config),
         **provenance(prepared),
         "rows": len(rows.ids),
@@ -245,6 +249,6 @@ def distill(
         "result": result,
         "dev_macro_f1": result["best"],
     }
-    save_classifier(model, tokenizer_json, out, max_length)
+    save_classifier(model, tokenizer_json, out, longest_input(start))
     (out / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return record

@@ -176,6 +176,12 @@ def write_tokenizer_config(folder: Path, max_length: int) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer_config, indent=2) + "\n", encoding="utf-8")
 
 
+def longest_input(folder: Path) -> int:
+    """Longest input of a saved model, in tokens."""
+    content = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    return int(content["model_max_length"])
+
+
 def load_classifier(folder: Path) -> tuple[Any, Tokenizer]:
     """Read back a saved classifier in float32, and its tokenizer with padding off.
 

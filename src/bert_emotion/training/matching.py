@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 
 from bert_emotion.errors import TrainingError
-from bert_emotion.training.distill import ASSISTED_POOL, PoolConfig, choose_pool, lineage
-from bert_emotion.training.encoder import load_classifier, provenance, save_classifier, token_ids
+from bert_emotion.training.distill import ASSISTED_POOL, PoolConfig, choose_pool, lineage, with_pool
+from bert_emotion.training.encoder import load_classifier, longest_input, provenance, save_classifier, token_ids
 from bert_emotion.training.finetune import Progress, dev_scorer, of_stage
 from bert_emotion.training.loop import LoopConfig, Rows, fit
 
@@ -114,11 +113,6 @@ def match(
         raise TrainingError(
             f"{start} and {config.wide} have different vocabularies; states of pieces cannot be matched."
         )
-    tokenizer_json = (start / "tokenizer.json").read_text(encoding="utf-8")
-    max_length = json.loads((start / "tokenizer_config.json").read_text(encoding="utf-8"))["model_max_length"]
-    tokenizer = Tokenizer.from_str(tokenizer_json)
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(max_length)
     torch.manual_seed(config.loop.seed)
     both = Matched(student, wide, config)
     ids = token_ids(tokenizer, choose_pool(prepared, config.pool))
@@ -131,7 +125,7 @@ def match(
     wide_name = folder.parent.name if folder.name == "model" else folder.name  # runs/NAME/model, or a packaged model
     record = {
         "recipe": "match",
-        "sources": list(dict.fromkeys([*sources, *(source for source, _ in config.pool.public), "unlabelled"])),
+        "sources": with_pool(sources, config.pool),
         "config": asdict(config),
         **provenance(prepared),
         "rows": len(ids),
@@ -140,6 +134,7 @@ def match(
         "result": result,
         "dev_macro_f1": result["best"],
     }
-    save_classifier(student, tokenizer_json, out, max_length)
+    tokenizer_json = (start / "tokenizer.json").read_text(encoding="utf-8")
+    save_classifier(student, tokenizer_json, out, longest_input(start))
     (out / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return record
