@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bert_emotion import EmotionClassifier, artifact
 from bert_emotion.evaluation.benchmark import render
@@ -119,7 +120,11 @@ def steps() -> str:
         mine: list[list[str]] = []
         for stage, result in chain[-1].get("stages", {}).items():
             mine.append([f"L6-H384 fine-tuned, {stage.replace('-', ' ')}", "", f"{result['best']:.3f}"])
+        ordered: list[dict[str, Any]] = []
         for step in reversed(chain[:-1]):
+            # what a mean was made of stands before it, once
+            ordered += [part for part in (*step.get("averaged_with", ()), step) if part not in ordered]
+        for step in ordered:
             if step["recipe"] == "average":
                 shares = " : ".join(f"{share:.2f}" for share in step["config"]["shares"])
                 models = f"the mean of {len(step['config']['models'])} of these, {shares}"

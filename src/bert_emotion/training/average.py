@@ -35,23 +35,21 @@ def average(prepared: Path, folders: Sequence[Path], shares: Sequence[float], ou
             f"{len(folders)} models and the shares {list(shares)}: two or more models are needed, "
             "and a share of each, which sum to 1."
         )
-    models = []
-    for folder in folders:
-        model, tokenizer = load_classifier(folder)
-        models.append((model.state_dict(), tokenizer.get_vocab()))
-    first, vocabulary = models[0]
-    for folder, (state, other) in zip(folders[1:], models[1:], strict=True):
-        if other != vocabulary or {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in first.items()}:
+    loaded = [load_classifier(folder) for folder in folders]
+    model, tokenizer = loaded[0]
+    states = [other.state_dict() for other, _ in loaded]
+    shapes = [{name: value.shape for name, value in state.items()} for state in states]
+    for folder, (_, other), shape in zip(folders, loaded, shapes, strict=True):
+        if other.get_vocab() != tokenizer.get_vocab() or shape != shapes[0]:
             raise TrainingError(
                 f"{folder} has another shape or vocabulary than {folders[0]}; their mean has no meaning."
             )
-    model, tokenizer = load_classifier(folders[0])
     model.load_state_dict(
         {
-            name: sum(share * state[name] for share, (state, _) in zip(shares, models, strict=True))
+            name: sum(share * state[name] for share, state in zip(shares, states, strict=True))
             if value.is_floating_point()
             else value
-            for name, value in first.items()
+            for name, value in states[0].items()
         }
     )
     score = dev_scorer(prepared, tokenizer)(model)

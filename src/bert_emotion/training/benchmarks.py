@@ -18,7 +18,7 @@ from bert_emotion.data.sources import Split
 from bert_emotion.errors import TrainingError
 from bert_emotion.evaluation.metrics import accuracy, confusion_matrix, macro_f1, softmax
 from bert_emotion.evaluation.tables import markdown_table
-from bert_emotion.training.encoder import logits_of, new_classifier, own_tokenizer, token_ids
+from bert_emotion.training.encoder import folder_name, logits_of, new_classifier, own_tokenizer, token_ids
 from bert_emotion.training.finetune import Progress, of_stage
 from bert_emotion.training.loop import LoopConfig, Rows, binary_cross_entropy, fit, soft_cross_entropy
 
@@ -208,7 +208,7 @@ def run_benchmark(
     steps = [entry["step"] for entry in result["history"]]
     return {
         "task": name,
-        "encoder": Path(encoder).parent.name if Path(encoder).name == "model" else Path(encoder).name,
+        "encoder": folder_name(Path(encoder)),
         "preset": preset,
         "seed": loop.seed,
         "config": asdict(loop),

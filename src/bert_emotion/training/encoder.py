@@ -176,6 +176,11 @@ def write_tokenizer_config(folder: Path, max_length: int) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer_config, indent=2) + "\n", encoding="utf-8")
 
 
+def folder_name(folder: Path) -> str:
+    """What a model folder is called: ``runs/NAME/model`` is NAME, any other folder its own name."""
+    return folder.parent.name if folder.name == "model" else folder.name
+
+
 def longest_input(folder: Path) -> int:
     """Longest input of a saved model, in tokens."""
     content = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))

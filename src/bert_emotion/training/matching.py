@@ -18,7 +18,14 @@ import torch
 
 from bert_emotion.errors import TrainingError
 from bert_emotion.training.distill import ASSISTED_POOL, PoolConfig, choose_pool, lineage, with_pool
-from bert_emotion.training.encoder import load_classifier, longest_input, provenance, save_classifier, token_ids
+from bert_emotion.training.encoder import (
+    folder_name,
+    load_classifier,
+    longest_input,
+    provenance,
+    save_classifier,
+    token_ids,
+)
 from bert_emotion.training.finetune import Progress, dev_scorer, of_stage
 from bert_emotion.training.loop import LoopConfig, Rows, fit
 
@@ -121,15 +128,13 @@ def match(
     rows = Rows(ids, np.zeros((len(ids), 1), dtype=np.float32), np.ones(len(ids), dtype=np.float32))
     result = fit(both, rows, config.loop, run, lambda model: score(model.student), loss=_mean, progress=report)
     sources, before = lineage(start)
-    folder = Path(config.wide)
-    wide_name = folder.parent.name if folder.name == "model" else folder.name  # runs/NAME/model, or a packaged model
     record = {
         "recipe": "match",
         "sources": with_pool(sources, config.pool),
         "config": asdict(config),
         **provenance(prepared),
         "rows": len(ids),
-        "teacher": {"encoder": wide_name},
+        "teacher": {"encoder": folder_name(Path(config.wide))},
         "started_from": before,
         "result": result,
         "dev_macro_f1": result["best"],
