@@ -123,6 +123,7 @@ def distill(
         float,
         typer.Option(min=0, max=0.9, help="Share of the pieces that is hidden in training, against learning by heart."),
     ] = 0.0,
+    seed: Annotated[int | None, typer.Option(help="Seed of order, changed copies and dropout (default: 13).")] = None,
     prepared: Prepared = PREPARED,
 ) -> None:
     """Distil the teacher into one size of the ladder; writes RUNS/TIER/model."""
@@ -141,7 +142,12 @@ def distill(
     if go_on is not None:
         recipe = dataclasses.replace(recipe, start=str(go_on), shape=Shape())
     recipe = dataclasses.replace(recipe, pool_share=pool_share)
-    loop = dataclasses.replace(recipe.loop, epochs=recipe.loop.epochs if epochs is None else epochs, masked=masked)
+    loop = dataclasses.replace(
+        recipe.loop,
+        epochs=recipe.loop.epochs if epochs is None else epochs,
+        seed=recipe.loop.seed if seed is None else seed,
+        masked=masked,
+    )
     recipe = dataclasses.replace(recipe, loop=loop)
     if assistant is None:
         pool, folder = PoolConfig(), teacher_run
