@@ -70,6 +70,9 @@ def test_teacher_answers_once_and_the_student_learns_from_them(
     again = distill.teacher_answers(prepared, run, POOL, teacher, lambda done, _: calls.append(done))
     assert (calls, loaded) == ([len(texts)], ["once"])
     np.testing.assert_array_equal(logits, again[1])
+    fewer = distill.teacher_answers(prepared, run, replace(POOL, unlabelled=0), teacher, lambda done, _: None)
+    assert len(fewer[1]) == len(fewer[0]) < len(texts)
+    assert loaded == ["once", "once"], "another pool needs its own answers"
 
     recipe = distill.DistillConfig(
         start=str(start), shape=students.Shape(layers=(0, 3), hidden=16, heads=2), emoji_rows=5, loop=ROUNDED
@@ -235,9 +238,18 @@ def test_a_benchmark_is_trained_chosen_and_scored(toy: Path, prepared: Path, tmp
     assert {"loss", "accuracy", "macro_f1", "weighted_f1"} == set(result["test"])
     assert [row["step"] for row in result["table"]]
     assert result["shipped"] is False
+    for key, (low, high) in result["test_interval"].items():
+        assert low <= result["test"][key] <= high
     both = benchmarks.run_benchmark("many", str(toy), prepared, tmp_path / "b", seed=7)
     assert set(both["test"]) == {"macro_f1_at_0.5", "macro_f1_tuned"}
-    assert json.loads(benchmarks.save_result(both, tmp_path).read_text(encoding="utf-8"))["seed"] == 7
+    out = tmp_path / "results"
+    assert json.loads(benchmarks.save_result(both, out).read_text(encoding="utf-8"))["seed"] == 7
+    benchmarks.save_result(both | {"seed": 8, "test": dict.fromkeys(both["test"], 0.5)}, out)
+    benchmarks.write_table(out)
+    table = (out / "README.md").read_text(encoding="utf-8")
+    mean = (both["test"]["macro_f1_tuned"] + 0.5) / 2
+    assert f"macro f1 tuned {mean:.4f} ± " in table
+    assert "| 7, 8 |" in table
     with pytest.raises(TrainingError, match="no task 'x'"):
         benchmarks.run_benchmark("x", str(toy), prepared, tmp_path / "c")
 

@@ -7,6 +7,7 @@ are computed once and kept; every student reads the same file.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections.abc import Callable
@@ -131,12 +132,14 @@ def teacher_answers(
     listed = run / "pool.json"
     wanted = json.loads(json.dumps(asdict(pool)))
     if listed.exists() and (saved := json.loads(listed.read_text(encoding="utf-8")))["key"]["pool"] == wanted:
-        texts, data = saved["texts"], saved["key"]["data"]
+        texts = saved["texts"]
     else:
-        texts, data = choose_pool(prepared, pool), manifest_hash(prepared)
-        content = {"key": {"pool": wanted, "data": data}, "texts": texts}
+        texts = choose_pool(prepared, pool)
+        content = {"key": {"pool": wanted, "data": manifest_hash(prepared)}, "texts": texts}
         listed.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    return texts, label_texts(texts, teacher, run / f"answers-{data[:12]}", progress=progress)
+    # answers belong to a list of texts: another pool of the same data must not find these
+    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
+    return texts, label_texts(texts, teacher, run / f"answers-{digest[:12]}", progress=progress)
 
 
 def read_teacher(run: Path) -> tuple[dict[str, Any], TeacherConfig]:
