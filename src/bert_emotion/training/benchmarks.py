@@ -6,7 +6,6 @@ Weights made here are never shipped: two of the sets are for research only.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from tokenizers import Tokenizer
 from bert_emotion.data.prepare import read_table
 from bert_emotion.data.sources import Split
 from bert_emotion.errors import TrainingError
-from bert_emotion.evaluation.metrics import accuracy, confusion_matrix, macro_f1, softmax
+from bert_emotion.evaluation.metrics import accuracy, confusion_matrix, macro_f1, resampled, softmax
 from bert_emotion.evaluation.tables import markdown_table
 from bert_emotion.training.encoder import folder_name, logits_of, new_classifier, own_tokenizer, token_ids
 from bert_emotion.training.finetune import Progress, of_stage
@@ -148,16 +147,6 @@ def single_label_scores(logits: np.ndarray, truth: np.ndarray) -> dict[str, floa
         "macro_f1": macro_f1(truth, predicted, labels),
         "weighted_f1": _weighted_f1(truth, predicted, labels),
     }
-
-
-def resampled(
-    score: Callable[[np.ndarray], dict[str, float]], rows: int, *, rounds: int = 1000, seed: int = 13
-) -> dict[str, tuple[float, float]]:
-    """95 % percentile bootstrap interval of every figure that `score` gives for chosen rows, int64 (rows,)."""
-    rng = np.random.default_rng(seed)
-    draws = [score(rng.integers(0, rows, rows)) for _ in range(rounds)]
-    bounds = {key: np.percentile([drawn[key] for drawn in draws], [2.5, 97.5]) for key in draws[0]}
-    return {key: (float(low), float(high)) for key, (low, high) in bounds.items()}
 
 
 def run_benchmark(
