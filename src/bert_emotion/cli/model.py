@@ -117,7 +117,7 @@ def distill(
     ] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the rows (default: the recipe's).")] = None,
     unlabelled: Annotated[
-        int | None, typer.Option(help="Unlabelled texts in the assistant's pool (default: 200,000).")
+        int | None, typer.Option(help="Unlabelled texts in the pool (default: 30,000, of an assistant 200,000).")
     ] = None,
     pool_share: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the teacher's pool to learn from; authored rows all stay.")
@@ -157,8 +157,9 @@ def distill(
         record, config = read_teacher(teacher_run)
     else:
         pool, folder = ASSISTED_POOL, runs / f"assistant-{assistant}"
-        pool = dataclasses.replace(pool, unlabelled=pool.unlabelled if unlabelled is None else unlabelled)
         record = assistant_record(assistant)
+    if unlabelled is not None:
+        pool = dataclasses.replace(pool, unlabelled=unlabelled)
     with training_bars() as progress:
         texts, logits = teacher_answers(
             prepared,

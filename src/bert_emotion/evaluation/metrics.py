@@ -87,7 +87,7 @@ def fit_threshold(probabilities: np.ndarray, truth: np.ndarray, wanted: float = 
     return round(float(confidence[order[last]]), 4), (last + 1) / len(order)
 
 
-def resampled(
+def interval_of(
     score: Callable[[np.ndarray], dict[str, float]], rows: int, *, rounds: int = 1000, seed: int = 13
 ) -> dict[str, tuple[float, float]]:
     """95 % percentile bootstrap interval of every figure that `score` gives for chosen rows, int64 (rows,)."""
@@ -107,4 +107,4 @@ def bootstrap_interval(
         drawn = truth[chosen], predicted[chosen]
         return {"accuracy": accuracy(*drawn), "macro_f1": macro_f1(*drawn, size, present)}
 
-    return resampled(score, len(truth), rounds=rounds, seed=seed)
+    return interval_of(score, len(truth), rounds=rounds, seed=seed)
