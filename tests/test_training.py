@@ -128,7 +128,7 @@ def test_the_report_is_written_with_its_plots(trained: Path, prepared: Path, tmp
     assert written["held_out"]["authored test"]["macro_f1"] == figures["held_out"]["authored test"]["macro_f1"]
     assert set(written["held_out"]["authored test"]["per_label_f1"]) == set(LABELS)
     parts = {f"{name} ({part})" for name in ("authored test", "unseen test") for part in ("sentences", "long texts")}
-    assert parts <= set(written["held_out"])
+    assert parts | {"unseen test (plain messages)"} <= set(written["held_out"])
     assert "Robustness" in (tmp_path / "report/README.md").read_text(encoding="utf-8")
     for plot in ("confusion.png", "reliability.png"):
         assert (tmp_path / "report" / plot).read_bytes().startswith(b"\x89PNG")

@@ -75,7 +75,8 @@ def write_tables(folder: Path) -> None:
     authored = rows(300, "train") + rows(60, "dev") + rows(60, "test")
     long = Row("the happy table. " * 30, 5, split="test", group="long")
     _write([*authored, long], folder / "authored.parquet")
-    _write([*rows(20, "test"), long], folder / "unseen.parquet")
+    plain = Row("so happy", 5, split="test", group="plain_messages")
+    _write([*rows(20, "test"), long, plain], folder / "unseen.parquet")
     for name in ("goemotions", "isarcasmeval", "brighter", "xed", "mustard", "unlabelled", "dair_emotion"):
         _write(rows(60, "train") + rows(20, "dev") + rows(20, "test"), folder / f"{name}.parquet")
     entry = {"home": "here", "revision": "1", "licence": "Apache-2.0", "content_sha256": "0"}

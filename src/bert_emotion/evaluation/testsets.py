@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class TestSet:
         truth: label ids, int64 (n,); in a sarcasm set ``NO_LABEL`` means "not Sarcasm".
         labels: ids that occur in the set; macro-F1 is their mean.
         binary: scored as Sarcasm against the rest.
-        long: which rows are long texts, bool (n,); only in sets of this project's own text.
+        kinds: the kind of each row, a value of ``KINDS``; only in sets of this project's own text.
     """
 
     __test__ = False  # not a pytest class
@@ -45,9 +45,11 @@ class TestSet:
     truth: np.ndarray
     labels: list[int]
     binary: bool = False
-    long: np.ndarray | None = None
+    kinds: list[str] | None = None
 
 
+KINDS = {"long": "long texts", "plain": "plain messages"}
+"""Kinds of our own rows by how the name of their file begins; all others are sentences."""
 _SETS: dict[str, tuple[str, Split, bool]] = {
     "authored test": ("authored", "test", False),
     "unseen test": ("unseen", "test", False),
@@ -69,18 +71,21 @@ def load(prepared: Path, name: str) -> TestSet:
     rows = [i for i, label in enumerate(table["label"]) if binary or label != NO_LABEL]
     truth = np.asarray([table["label"][i] for i in rows], dtype=np.int64)
     labels = [int(Emotion.SARCASM)] if binary else sorted(set(truth.tolist()))
-    long = np.array([table["group"][i].startswith("long") for i in rows]) if source in OWN else None
-    return TestSet(name, [table["text"][i] for i in rows], truth, labels, binary, long)
+    kinds = [_kind(table["group"][i]) for i in rows] if source in OWN else None
+    return TestSet(name, [table["text"][i] for i in rows], truth, labels, binary, kinds)
 
 
-def part(test: TestSet, long: bool) -> tuple[TestSet, np.ndarray]:
-    """The long texts of a set, or its sentences, and which rows of the set they are, bool (n,)."""
-    assert test.long is not None, test.name
-    chosen = test.long == long
-    truth = test.truth[chosen]
-    texts = [text for text, is_in in zip(test.texts, chosen, strict=True) if is_in]
-    name = f"{test.name} ({'long texts' if long else 'sentences'})"
-    return TestSet(name, texts, truth, sorted(set(truth.tolist()))), chosen
+def _kind(group: str) -> str:
+    return next((kind for start, kind in KINDS.items() if group.startswith(start)), "sentences")
+
+
+def parts(test: TestSet) -> Iterator[tuple[TestSet, np.ndarray]]:
+    """Each kind of text in a set of our own text as a set, and which rows it has, bool (n,)."""
+    for kind in dict.fromkeys(test.kinds or []):
+        chosen = np.array([found == kind for found in test.kinds or []])
+        truth = test.truth[chosen]
+        texts = [text for text, is_in in zip(test.texts, chosen, strict=True) if is_in]
+        yield TestSet(f"{test.name} ({kind})", texts, truth, sorted(set(truth.tolist()))), chosen
 
 
 def score(probabilities: np.ndarray, test: TestSet) -> dict[str, Any]:
@@ -113,12 +118,10 @@ def answers(predict: Predict, prepared: Path) -> dict[str, tuple[TestSet, np.nda
     for name, (source, _, _) in _SETS.items():
         test = load(prepared, name)
         probabilities = predict(test.texts)
-        if source != "unseen":  # its two halves are tests of their own
+        if source != "unseen":  # its parts are tests of their own
             found[name] = test, probabilities
-        if test.long is not None:
-            for long in (False, True):
-                some, chosen = part(test, long)
-                found[some.name] = some, probabilities[chosen]
+        for some, chosen in parts(test):
+            found[some.name] = some, probabilities[chosen]
     return found
 
 
