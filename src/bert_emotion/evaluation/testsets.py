@@ -35,7 +35,7 @@ class TestSet:
         truth: label ids, int64 (n,); in a sarcasm set ``NO_LABEL`` means "not Sarcasm".
         labels: ids that occur in the set; macro-F1 is their mean.
         binary: scored as Sarcasm against the rest.
-        kinds: the kind of each row, a value of ``KINDS``; only in sets of this project's own text.
+        kinds: the kind of each row, such as "long texts"; empty but in sets of this project's own text.
     """
 
     __test__ = False  # not a pytest class
@@ -45,7 +45,7 @@ class TestSet:
     truth: np.ndarray
     labels: list[int]
     binary: bool = False
-    kinds: list[str] | None = None
+    kinds: tuple[str, ...] = ()
 
 
 KINDS = {"long": "long texts", "plain": "plain messages"}
@@ -71,7 +71,7 @@ def load(prepared: Path, name: str) -> TestSet:
     rows = [i for i, label in enumerate(table["label"]) if binary or label != NO_LABEL]
     truth = np.asarray([table["label"][i] for i in rows], dtype=np.int64)
     labels = [int(Emotion.SARCASM)] if binary else sorted(set(truth.tolist()))
-    kinds = [_kind(table["group"][i]) for i in rows] if source in OWN else None
+    kinds = tuple(_kind(table["group"][i]) for i in rows) if source in OWN else ()
     return TestSet(name, [table["text"][i] for i in rows], truth, labels, binary, kinds)
 
 
@@ -81,8 +81,8 @@ def _kind(group: str) -> str:
 
 def parts(test: TestSet) -> Iterator[tuple[TestSet, np.ndarray]]:
     """Each kind of text in a set of our own text as a set, and which rows it has, bool (n,)."""
-    for kind in dict.fromkeys(test.kinds or []):
-        chosen = np.array([found == kind for found in test.kinds or []])
+    for kind in dict.fromkeys(test.kinds):
+        chosen = np.array([found == kind for found in test.kinds])
         truth = test.truth[chosen]
         texts = [text for text, is_in in zip(test.texts, chosen, strict=True) if is_in]
         yield TestSet(f"{test.name} ({kind})", texts, truth, sorted(set(truth.tolist()))), chosen
