@@ -16,6 +16,8 @@ pytest.importorskip("transformers", reason="needs the train extra")
 pytest.importorskip("emoji", reason="needs the train extra")
 pytest.importorskip("sklearn", reason="needs the train extra")
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
 from bert_emotion import EmotionClassifier, TrainingError
@@ -70,9 +72,11 @@ def test_teacher_answers_once_and_the_student_learns_from_them(
     again = distill.teacher_answers(prepared, run, POOL, teacher, lambda done, _: calls.append(done))
     assert (calls, loaded) == ([len(texts)], ["once"])
     np.testing.assert_array_equal(logits, again[1])
-    fewer = distill.teacher_answers(prepared, run, replace(POOL, unlabelled=0), teacher, lambda done, _: None)
+    fewer = distill.teacher_answers(prepared, run, replace(POOL, unlabelled=0, long=0), teacher, lambda done, _: None)
     assert len(fewer[1]) == len(fewer[0]) < len(texts)
-    assert loaded == ["once", "once"], "another pool needs its own answers"
+    assert loaded == ["once"], "every text of the smaller pool was answered for the larger one"
+    known = dict(zip(texts, logits, strict=True))
+    np.testing.assert_array_equal(fewer[1], [known[text] for text in fewer[0]])
 
     recipe = distill.DistillConfig(
         start=str(start), shape=students.Shape(layers=(0, 3), hidden=16, heads=2), emoji_rows=5, loop=ROUNDED
@@ -156,6 +160,32 @@ def test_a_shipped_model_can_teach() -> None:
 def test_an_untrained_teacher_is_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="bert-emotion model teacher"):
         distill.read_teacher(tmp_path)
+
+
+def test_a_pool_is_chosen_anew_when_the_data_changed(prepared: Path, tmp_path: Path) -> None:
+    newer, run, asked = tmp_path / "newer", tmp_path / "teacher", []
+    shutil.copytree(prepared, newer)
+
+    def teacher():
+        return lambda texts: asked.extend(texts) or np.tile(np.arange(13.0), (len(texts), 1))
+
+    texts, _ = distill.teacher_answers(prepared, run, POOL, teacher, lambda *_: None)
+    assert sorted(asked) == sorted(set(texts))
+    file = newer / "authored.parquet"
+    table = pq.read_table(file)
+    row = {**table.to_pylist()[0], "text": "a row written since", "split": "train"}
+    one_more = pa.Table.from_pylist([row], table.schema)
+    pq.write_table(pa.concat_tables([table, one_more]), file)
+    manifest = newer / "manifest.json"
+    manifest.write_text(manifest.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    asked.clear()
+    since, answers = distill.teacher_answers(newer, run, POOL, teacher, lambda *_: None)
+    assert "a row written since" in since
+    assert sorted(asked) == sorted(set(since) - set(texts))
+    assert answers.shape == (len(since), 13)
+    asked.clear()
+    assert distill.teacher_answers(prepared, run, POOL, teacher, lambda *_: None)[0] == texts
+    assert asked == []
 
 
 def test_a_student_of_equal_shape_answers_as_its_start(start: Path) -> None:

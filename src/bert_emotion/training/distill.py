@@ -29,7 +29,7 @@ from bert_emotion.training.encoder import load_classifier, longest_input, proven
 from bert_emotion.training.finetune import NEAR_WEIGHT, Progress, dev_scorer, of_stage, soft_targets
 from bert_emotion.training.loop import LoopConfig, Rows, fit
 from bert_emotion.training.students import Shape, make_student
-from bert_emotion.training.teacher import Answer, TeacherConfig, label_texts
+from bert_emotion.training.teacher import TEXTS, Answer, TeacherConfig, label_texts
 
 _ANCESTRY = ("recipe", "config", "commit", "dev_macro_f1", "stages", "teacher", "started_from", "averaged_with")
 """What a student's record keeps of the model it started from: enough for the whole family tree."""
@@ -127,19 +127,22 @@ def teacher_answers(
     teacher: Callable[[], Answer],
     progress: Callable[[int, int], None],
 ) -> tuple[list[str], np.ndarray]:
-    """The pool and the teacher's logits, float32 (n, 13); both kept in `run` and computed once."""
-    run.mkdir(parents=True, exist_ok=True)
-    listed = run / "pool.json"
-    wanted = json.loads(json.dumps(asdict(pool)))
-    if listed.exists() and (saved := json.loads(listed.read_text(encoding="utf-8")))["key"]["pool"] == wanted:
-        texts = saved["texts"]
-    else:
-        texts = choose_pool(prepared, pool)
-        content = {"key": {"pool": wanted, "data": manifest_hash(prepared)}, "texts": texts}
-        listed.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    # answers belong to a list of texts: another pool of the same data must not find these
-    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
-    return texts, label_texts(texts, teacher, run / f"answers-{digest[:12]}", progress=progress)
+    """The pool and the teacher's logits, float32 (n, 13).
+
+    Each pool of each state of the data has its own folder ``run/pool-…`` and is chosen and answered once; of
+    another pool's texts those that stand in this one are not asked again.
+    """
+    key = json.dumps({"pool": asdict(pool), "data": manifest_hash(prepared)}, sort_keys=True)
+    folder = run / f"pool-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    listed = folder / TEXTS
+    if not listed.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / f"{TEXTS}.part"
+        partial.write_text(json.dumps(choose_pool(prepared, pool), ensure_ascii=False), encoding="utf-8")
+        partial.rename(listed)
+    texts = json.loads(listed.read_text(encoding="utf-8"))
+    others = [other for other in sorted(run.glob("pool-*")) if other != folder]
+    return texts, label_texts(texts, teacher, folder, others, progress=progress)
 
 
 def read_teacher(run: Path) -> tuple[dict[str, Any], TeacherConfig]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -113,10 +113,25 @@ def assistant(model: str, threads: int = 2) -> Answer:
     return lambda texts: np.log(classifier.predict_proba(texts) + 1e-9) * classifier.config.temperature
 
 
+TEXTS = "texts.json"
+"""The texts of a folder of answers, in their order."""
+
+
+def _answered(folder: Path) -> dict[str, np.ndarray]:
+    """Texts and answers of a folder, as far as it came."""
+    found: dict[str, np.ndarray] = {}
+    if (folder / TEXTS).exists():
+        texts = json.loads((folder / TEXTS).read_text(encoding="utf-8"))
+        for path in folder.glob(f"{'[0-9]' * 8}.npy"):
+            found.update(zip(texts[int(path.stem) :], np.load(path), strict=False))
+    return found
+
+
 def label_texts(
     texts: list[str],
     teacher: Callable[[], Answer],
     out: Path,
+    others: Sequence[Path] = (),
     *,
     chunk: int = 4096,
     progress: Callable[[int, int], None],
@@ -125,19 +140,27 @@ def label_texts(
 
     Args:
         texts: what to answer.
-        teacher: loads the teacher; not called where every chunk is there.
+        teacher: loads the teacher; not called where every answer is there.
         out: folder of the chunks.
+        others: folders of the same teacher's answers to other lists of texts; what stands there is taken over.
         chunk: texts a file.
         progress: called with (texts done, texts in all).
     """
     out.mkdir(parents=True, exist_ok=True)
     pending = [start for start in range(0, len(texts), chunk) if not (out / f"{start:08d}.npy").exists()]
     if pending:
-        answer = teacher()
+        known: dict[str, np.ndarray] = {}
+        for other in others:
+            known.update(_answered(other))
+        answer: Answer | None = None
         for start in pending:
             some = texts[start : start + chunk]
+            fresh = list(dict.fromkeys(text for text in some if text not in known))
+            if fresh:
+                answer = answer or teacher()
+                known.update(zip(fresh, answer(fresh).astype(np.float16), strict=True))
             partial = out / f"{start:08d}.part.npy"
-            np.save(partial, answer(some).astype(np.float16))
+            np.save(partial, np.stack([known[text] for text in some]))
             partial.rename(out / f"{start:08d}.npy")
             progress(start + len(some), len(texts))
     parts = [np.load(out / f"{start:08d}.npy") for start in range(0, len(texts), chunk)]
