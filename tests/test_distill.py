@@ -162,6 +162,26 @@ def test_an_untrained_teacher_is_named(tmp_path: Path) -> None:
         distill.read_teacher(tmp_path)
 
 
+def test_people_s_own_labels_correct_the_teacher_on_public_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    neutral, sarcasm, happiness = (LABELS.index(name) for name in ("Neutral", "Sarcasm", "Happiness"))
+    tables = {
+        "goemotions": {"text": ["ty!", "at ten", "hm"], "label": [happiness, neutral, -1], "foreign": ["a", "b", "c"]},
+        "isarcasmeval": {"text": ["meant so", "sure"], "label": [-1, sarcasm], "foreign": ["literal", "sarcastic"]},
+    }
+    none: dict[str, list[str]] = {"text": [], "label": [], "foreign": []}
+    monkeypatch.setattr(distill, "read_table", lambda _, source, split: pa.table(tables.get(source, none)))
+    texts = ["ty!", "at ten", "hm", "meant so", "sure", "in no source"]
+    answers = np.full((len(texts), 13), 0.02, dtype=np.float32)
+    answers[:, sarcasm] = 0.76
+    found = distill.with_public_labels(Path("unused"), texts, answers, 0.6)
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
+    assert found[0, happiness] == pytest.approx(0.6 + 0.4 * 0.02)
+    assert found[1, neutral] == pytest.approx(0.3 + 0.7 * 0.02), "half as much for Neutral"
+    assert found[3, sarcasm] == pytest.approx(0.304 / 0.544)
+    for same in (2, 4, 5):
+        np.testing.assert_array_equal(found[same], answers[same])
+
+
 def test_a_pool_is_chosen_anew_when_the_data_changed(prepared: Path, tmp_path: Path) -> None:
     newer, run, asked = tmp_path / "newer", tmp_path / "teacher", []
     shutil.copytree(prepared, newer)

@@ -126,6 +126,9 @@ def distill(
         float,
         typer.Option(min=0, max=0.9, help="Share of the pieces that is hidden in training, against learning by heart."),
     ] = 0.0,
+    public_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of public rows' own labels in what is learnt of them.")
+    ] = 0.0,
     seed: Annotated[int | None, typer.Option(help="Seed of order, changed copies and dropout (default: 13).")] = None,
     prepared: Prepared = PREPARED,
 ) -> None:
@@ -144,7 +147,7 @@ def distill(
     recipe = dataclasses.replace(LADDER[tier].recipe, start=str(runs / LADDER[tier].start / "model"))
     if go_on is not None:
         recipe = dataclasses.replace(recipe, start=str(go_on), shape=Shape())
-    recipe = dataclasses.replace(recipe, pool_share=pool_share)
+    recipe = dataclasses.replace(recipe, pool_share=pool_share, public_share=public_share)
     loop = dataclasses.replace(
         recipe.loop,
         epochs=recipe.loop.epochs if epochs is None else epochs,

@@ -69,6 +69,7 @@ class DistillConfig:
         emoji_rows: emoji-only rows with hard labels.
         pool_share: share, 0-1, of the pool's other texts that is learnt from; less of it, and the authored rows
             weigh more.
+        public_share: share of a public row's own label in its targets, see ``with_public_labels``.
     """
 
     start: str
@@ -78,6 +79,7 @@ class DistillConfig:
     variants: int = 1
     emoji_rows: int = 1500
     pool_share: float = 1.0
+    public_share: float = 0.0
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
             epochs=2, learning_rate=1.5e-4, label_smoothing=0.0, temperature=1.5, dev_every=0.5
@@ -180,6 +182,34 @@ def with_pool(sources: list[str], pool: PoolConfig) -> list[str]:
     return list(dict.fromkeys([*sources, *(source for source, _ in pool.public), "unlabelled"]))
 
 
+def with_public_labels(prepared: Path, texts: list[str], answers: np.ndarray, share: float) -> np.ndarray:
+    """The teacher's answers to pool texts, float32 (n, 13), corrected by what people said of the public ones.
+
+    A teacher that learnt from invented text calls a third of people's sincere thanks and praise sarcastic. Where a
+    row of GoEmotions or BRIGHTER bears one label of ours, that gets `share`, 0-1, of the target; Neutral half of it,
+    since annotators also chose it in doubt. Rows that were marked as literal are no Sarcasm.
+    """
+    label_of: dict[str, int] = {}
+    literal: set[str] = set()
+    for source in ("goemotions", "brighter"):
+        table = read_table(prepared, source, "train").to_pydict()
+        label_of.update((t, label) for t, label in zip(table["text"], table["label"], strict=True) if label >= 0)
+    for source in ("isarcasmeval", "mustard"):
+        table = read_table(prepared, source, "train").to_pydict()
+        literal.update(t for t, said in zip(table["text"], table["foreign"], strict=True) if said == "literal")
+    neutral, sarcasm = LABELS.index("Neutral"), LABELS.index("Sarcasm")
+    out: np.ndarray = answers.copy()
+    for i, text in enumerate(texts):
+        if text in label_of:
+            part = share / 2 if label_of[text] == neutral else share
+            out[i] *= 1 - part
+            out[i, label_of[text]] += part
+        elif text in literal:
+            out[i, sarcasm] *= 1 - share
+            out[i] /= out[i].sum()
+    return out
+
+
 def student_rows(
     prepared: Path, tokenizer: Tokenizer, texts: list[str], logits: np.ndarray, config: DistillConfig
 ) -> Rows:
@@ -200,6 +230,8 @@ def student_rows(
     if config.pool_share < 1:
         others = rng.sample(others, round(config.pool_share * len(others)))
     answers = np.array([soft[text] for text in others], dtype=np.float32).reshape(-1, len(LABELS))  # others may be none
+    if config.public_share:
+        answers = with_public_labels(prepared, others, answers, config.public_share)
     every, targets = [*table["text"], *others], [own, answers]
     for _ in range(config.variants):
         every += [variant(t, label, rng) for t, label in zip(table["text"], table["label"], strict=True)]
