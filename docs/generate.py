@@ -139,8 +139,9 @@ def steps() -> str:
             shape = ", ".join(text.format(kept[key]) for key, text in words.items() if key in kept)
             if teacher["encoder"].startswith("all-"):
                 mine.append([f"the teacher, {teacher['encoder']} (not shipped)", "", f"{teacher['best']:.3f}"])
+            labels = ", with people's labels of public rows" if step["config"].get("public_share") else ""
             hidden = f", {step['config']['loop']['masked']:.0%} masked" if step["config"]["loop"].get("masked") else ""
-            what = f"{shape or 'the same shape'}, taught by {teacher['encoder']}{hidden}"
+            what = f"{shape or 'the same shape'}, taught by {teacher['encoder']}{hidden}{labels}"
             mine.append([what, epochs, f"{step['dev_macro_f1']:.3f}"])
         known = [row[1:] for row in rows]
         rows += [[name, *row] for row in mine if row not in known]
