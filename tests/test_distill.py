@@ -163,14 +163,18 @@ def test_an_untrained_teacher_is_named(tmp_path: Path) -> None:
 
 
 def test_people_s_own_labels_correct_the_teacher_on_public_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    neutral, sarcasm, happiness = (LABELS.index(name) for name in ("Neutral", "Sarcasm", "Happiness"))
+    neutral, sarcasm, happiness, confusion = map(LABELS.index, ("Neutral", "Sarcasm", "Happiness", "Confusion"))
     tables = {
-        "goemotions": {"text": ["ty!", "at ten", "hm"], "label": [happiness, neutral, -1], "foreign": ["a", "b", "c"]},
+        "goemotions": {
+            "text": ["ty!", "at ten", "hm", "who?"],
+            "label": [happiness, neutral, -1, confusion],
+            "weight": [1.0, 1.0, 1.0, 0.5],
+        },
         "isarcasmeval": {"text": ["meant so", "sure"], "label": [-1, sarcasm], "foreign": ["literal", "sarcastic"]},
     }
-    none: dict[str, list[str]] = {"text": [], "label": [], "foreign": []}
+    none: dict[str, list[str]] = {"text": [], "label": [], "weight": [], "foreign": []}
     monkeypatch.setattr(distill, "read_table", lambda _, source, split: pa.table(tables.get(source, none)))
-    texts = ["ty!", "at ten", "hm", "meant so", "sure", "in no source"]
+    texts = ["ty!", "at ten", "hm", "meant so", "sure", "in no source", "who?"]
     answers = np.full((len(texts), 13), 0.02, dtype=np.float32)
     answers[:, sarcasm] = 0.76
     found = distill.with_public_labels(Path("unused"), texts, answers, 0.6)
@@ -178,6 +182,7 @@ def test_people_s_own_labels_correct_the_teacher_on_public_rows(monkeypatch: pyt
     assert found[0, happiness] == pytest.approx(0.6 + 0.4 * 0.02)
     assert found[1, neutral] == pytest.approx(0.3 + 0.7 * 0.02), "half as much for Neutral"
     assert found[3, sarcasm] == pytest.approx(0.304 / 0.544)
+    assert found[6, confusion] == pytest.approx(0.3 + 0.7 * 0.02), "half as much for a label that fits but half"
     for same in (2, 4, 5):
         np.testing.assert_array_equal(found[same], answers[same])
 

@@ -186,24 +186,27 @@ def with_public_labels(prepared: Path, texts: list[str], answers: np.ndarray, sh
     """The teacher's answers to pool texts, float32 (n, 13), corrected by what people said of the public ones.
 
     A teacher that learnt from invented text calls a third of people's sincere thanks and praise sarcastic. Where a
-    row of GoEmotions or BRIGHTER bears one label of ours, that gets `share`, 0-1, of the target; Neutral half of it,
-    since annotators also chose it in doubt. Rows that were marked as literal are no Sarcasm.
+    row of GoEmotions or BRIGHTER bears one label of ours, that gets `share`, 0-1, of the target, times the weight of
+    the row (a foreign label that fits ours but half has 0.5); Neutral half of it, since annotators also chose it in
+    doubt. Rows that were marked as literal are no Sarcasm.
     """
-    label_of: dict[str, int] = {}
+    neutral, sarcasm = LABELS.index("Neutral"), LABELS.index("Sarcasm")
+    said: dict[str, tuple[int, float]] = {}
     literal: set[str] = set()
     for source in ("goemotions", "brighter"):
         table = read_table(prepared, source, "train").to_pydict()
-        label_of.update((t, label) for t, label in zip(table["text"], table["label"], strict=True) if label >= 0)
+        for text, label, weight in zip(table["text"], table["label"], table["weight"], strict=True):
+            if label >= 0:
+                said[text] = (label, share * weight * (0.5 if label == neutral else 1))
     for source in ("isarcasmeval", "mustard"):
         table = read_table(prepared, source, "train").to_pydict()
-        literal.update(t for t, said in zip(table["text"], table["foreign"], strict=True) if said == "literal")
-    neutral, sarcasm = LABELS.index("Neutral"), LABELS.index("Sarcasm")
+        literal.update(t for t, name in zip(table["text"], table["foreign"], strict=True) if name == "literal")
     out: np.ndarray = answers.copy()
     for i, text in enumerate(texts):
-        if text in label_of:
-            part = share / 2 if label_of[text] == neutral else share
+        if text in said:
+            label, part = said[text]
             out[i] *= 1 - part
-            out[i, label_of[text]] += part
+            out[i, label] += part
         elif text in literal:
             out[i, sarcasm] *= 1 - share
             out[i] /= out[i].sum()
