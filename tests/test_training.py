@@ -134,6 +134,26 @@ def test_the_report_is_written_with_its_plots(trained: Path, prepared: Path, tmp
         assert (tmp_path / "report" / plot).read_bytes().startswith(b"\x89PNG")
 
 
+def test_sincere_comments_called_sarcasm_are_counted_by_people_s_one_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bert_emotion.evaluation import testsets
+
+    table = {
+        "text": ["ty", "ty so much", "ily", "ty and ily", "ew"],
+        "foreign": ["gratitude", "gratitude", "love", "gratitude,love", "disgust"],
+    }
+    pa = pytest.importorskip("pyarrow", reason="needs the train extra")
+    monkeypatch.setattr(testsets, "read_table", lambda *_: pa.table(table))
+    sarcasm, love = np.eye(13)[LABELS.index("Sarcasm")], np.eye(13)[LABELS.index("Love")]
+
+    found = testsets.sincere_as_sarcasm(
+        lambda texts: np.array([sarcasm if len(t) > 5 else love for t in texts]), Path("unused")
+    )
+    assert found == {
+        "gratitude": {"texts": 2, "called_sarcasm": 0.5},
+        "love": {"texts": 1, "called_sarcasm": 0.0},
+    }
+
+
 def test_a_lossy_export_is_refused_and_leaves_nothing(
     trained: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

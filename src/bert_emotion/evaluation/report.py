@@ -12,7 +12,7 @@ from bert_emotion.errors import require
 from bert_emotion.evaluation.examples import run_examples
 from bert_emotion.evaluation.reliability import reliability_bins
 from bert_emotion.evaluation.robustness import robustness
-from bert_emotion.evaluation.testsets import answers, score
+from bert_emotion.evaluation.testsets import answers, score, sincere_as_sarcasm
 from bert_emotion.labels import LABELS
 
 
@@ -46,6 +46,7 @@ def write_report(model: str | Path | None, prepared: Path, out: Path) -> dict[st
         "rest_accuracy": float(right[~kept].mean()) if (~kept).any() else None,
     }
     figures["robustness"] = robustness(predict, held_out["authored test (sentences)"][0].texts)
+    figures["sincere_as_sarcasm"] = sincere_as_sarcasm(predict, prepared)
     figures["examples"] = [result.asdict() for result in run_examples(classifier)]
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -77,6 +78,14 @@ def _markdown(figures: dict[str, Any]) -> str:
         + markdown_table(
             ["change", "texts", "answers unchanged"],
             [[name, str(r["texts"]), f"{r['unchanged_answers']:.1%}"] for name, r in figures["robustness"].items()],
+        ),
+        "## Sincere public comments that are called Sarcasm, GoEmotions test\n\n"
+        + markdown_table(
+            ["people's label", "texts", "called Sarcasm"],
+            [
+                [name, str(r["texts"]), f"{r['called_sarcasm']:.1%}"]
+                for name, r in figures["sincere_as_sarcasm"].items()
+            ],
         ),
         f"## The 13 examples: {passed} of {len(figures['examples'])}\n\n"
         + markdown_table(

@@ -50,6 +50,8 @@ class TestSet:
 
 KINDS = {"long": "long texts", "plain": "plain messages"}
 """Kinds of our own rows by how the name of their file begins; all others are sentences."""
+SINCERE = ("gratitude", "admiration", "love", "joy")
+"""GoEmotions' labels whose comments are hardly ever sarcastic."""
 _SETS: dict[str, tuple[str, Split, bool]] = {
     "authored test": ("authored", "test", False),
     "unseen test": ("unseen", "test", False),
@@ -128,3 +130,15 @@ def answers(predict: Predict, prepared: Path) -> dict[str, tuple[TestSet, np.nda
 def evaluate(predict: Predict, prepared: Path) -> dict[str, Any]:
     """Figures of every held-out test set."""
     return {name: score(probabilities, test) for name, (test, probabilities) in answers(predict, prepared).items()}
+
+
+def sincere_as_sarcasm(predict: Predict, prepared: Path) -> dict[str, dict[str, Any]]:
+    """How often GoEmotions' test comments of each label of ``SINCERE``, and of no other label, are called Sarcasm."""
+    table = read_table(prepared, "goemotions", "test").to_pydict()
+    out: dict[str, dict[str, Any]] = {}
+    for name in SINCERE:
+        texts = [text for text, said in zip(table["text"], table["foreign"], strict=True) if said == name]
+        if texts:
+            share = float((predict(texts).argmax(axis=1) == Emotion.SARCASM).mean())
+            out[name] = {"texts": len(texts), "called_sarcasm": share}
+    return out
