@@ -19,6 +19,7 @@ from bert_emotion import EmotionClassifier, artifact
 from bert_emotion.evaluation.benchmark import render
 from bert_emotion.evaluation.tables import markdown_table, results_table
 from bert_emotion.export.card import runtime_megabytes
+from bert_emotion.training.lineage import identity
 
 ROOT = Path(__file__).parents[1]
 FILES = ("README.md", "MODELS.md", "docs/cli.md", "docs/model.md", "docs/training.md")
@@ -123,7 +124,8 @@ def steps() -> str:
         ordered: list[dict[str, Any]] = []
         for step in reversed(chain[:-1]):
             # what a mean was made of stands before it, once
-            ordered += [part for part in (*step.get("averaged_with", ()), step) if part not in ordered]
+            known = {identity(part) for part in ordered}
+            ordered += [part for part in (*step.get("averaged_with", ()), step) if identity(part) not in known]
         for step in ordered:
             if step["recipe"] == "average":
                 shares = " : ".join(f"{share:.2f}" for share in step["config"]["shares"])

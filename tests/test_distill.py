@@ -26,6 +26,7 @@ from bert_emotion.evaluation.robustness import PERTURBATIONS, robustness
 from bert_emotion.labels import LABELS
 from bert_emotion.training import augment, average, benchmarks, distill, encoder, matching, students
 from bert_emotion.training.ladder import LADDER
+from bert_emotion.training.lineage import identity, without_repeats
 from bert_emotion.training.loop import LoopConfig
 from bert_emotion.training.quantaware import ActivationRounding, round_activations
 from bert_emotion.training.teacher import TeacherConfig, assistant, spell_emoji, train_teacher, trained_teacher
@@ -139,6 +140,19 @@ def test_the_mean_of_two_models(start: Path, prepared: Path, tmp_path: Path) -> 
     encoder.save_classifier(other, text, tmp_path / "other", 32)
     with pytest.raises(TrainingError, match="another shape"):
         average.average(prepared, [start, tmp_path / "other"], [0.5, 0.5], tmp_path / "x")
+
+
+def test_a_model_s_ancestors_are_recorded_once() -> None:
+    first = {"recipe": "finetune", "commit": "a", "dev_macro_f1": 0.5}
+    second = {"recipe": "distill", "commit": "b", "dev_macro_f1": 0.6, "started_from": first}
+    third = {"recipe": "distill", "commit": "c", "dev_macro_f1": 0.7, "started_from": second}
+    mean = {"recipe": "average", "commit": "d", "dev_macro_f1": 0.8, "started_from": third, "averaged_with": [second]}
+    bare = {k: value for k, value in second.items() if k != "started_from"}
+    found = without_repeats(mean)
+    assert found == {**mean, "averaged_with": [bare]}
+    assert [identity(one) for one in found["averaged_with"]] == [identity(second)]
+    other = {**mean, "started_from": second, "averaged_with": [third]}
+    assert without_repeats(other)["averaged_with"] == [{**third, "started_from": bare}]
 
 
 def test_layers_are_followed_evenly() -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from bert_emotion.errors import TrainingError
-from bert_emotion.training.distill import lineage
 from bert_emotion.training.encoder import load_classifier, longest_input, provenance, save_classifier
 from bert_emotion.training.finetune import dev_scorer
+from bert_emotion.training.lineage import lineage, without_repeats
 
 
 def average(prepared: Path, folders: Sequence[Path], shares: Sequence[float], out: Path) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def average(prepared: Path, folders: Sequence[Path], shares: Sequence[float], ou
     )
     score = dev_scorer(prepared, tokenizer)(model)
     lineages = [lineage(folder) for folder in folders]
-    record = {
+    record: dict[str, Any] = {
         "recipe": "average",
         "sources": list(dict.fromkeys(source for sources, _ in lineages for source in sources)),
         "config": {"models": [str(folder) for folder in folders], "shares": list(shares)},
@@ -63,6 +63,7 @@ def average(prepared: Path, folders: Sequence[Path], shares: Sequence[float], ou
         "averaged_with": [before for _, before in lineages[1:]],
         "dev_macro_f1": round(score, 4),
     }
+    record = without_repeats(record)
     tokenizer_json = (folders[0] / "tokenizer.json").read_text(encoding="utf-8")
     save_classifier(model, tokenizer_json, out, longest_input(folders[0]))
     (out / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

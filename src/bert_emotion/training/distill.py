@@ -27,12 +27,10 @@ from bert_emotion.labels import LABELS
 from bert_emotion.training.augment import emoji_only, variant
 from bert_emotion.training.encoder import load_classifier, longest_input, provenance, save_classifier, token_ids
 from bert_emotion.training.finetune import NEAR_WEIGHT, Progress, dev_scorer, of_stage, soft_targets
+from bert_emotion.training.lineage import lineage
 from bert_emotion.training.loop import LoopConfig, Rows, fit
 from bert_emotion.training.students import Shape, make_student
 from bert_emotion.training.teacher import TEXTS, Answer, TeacherConfig, label_texts
-
-_ANCESTRY = ("recipe", "config", "commit", "dev_macro_f1", "stages", "teacher", "started_from", "averaged_with")
-"""What a student's record keeps of the model it started from: enough for the whole family tree."""
 
 
 @dataclass(frozen=True)
@@ -169,12 +167,6 @@ def assistant_record(model: str) -> dict[str, Any]:
         "commit": manifest["training_commit"],
         "data_manifest_sha256": manifest["data_manifest_sha256"],
     }
-
-
-def lineage(start: Path) -> tuple[list[str], dict[str, Any]]:
-    """Sources that a trained folder learnt from, and what the record of a model that starts from it keeps."""
-    before = json.loads((start / "training.json").read_text(encoding="utf-8"))
-    return before["sources"], {k: before[k] for k in _ANCESTRY if k in before}
 
 
 def with_pool(sources: list[str], pool: PoolConfig) -> list[str]:

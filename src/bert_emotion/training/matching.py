@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from bert_emotion.errors import TrainingError
-from bert_emotion.training.distill import ASSISTED_POOL, PoolConfig, choose_pool, lineage, with_pool
+from bert_emotion.training.distill import ASSISTED_POOL, PoolConfig, choose_pool, with_pool
 from bert_emotion.training.encoder import (
     folder_name,
     load_classifier,
@@ -27,6 +27,7 @@ from bert_emotion.training.encoder import (
     token_ids,
 )
 from bert_emotion.training.finetune import Progress, dev_scorer, of_stage
+from bert_emotion.training.lineage import lineage
 from bert_emotion.training.loop import LoopConfig, Rows, fit
 
 
