@@ -27,7 +27,16 @@ def test_temperature_finds_the_scale_of_overconfident_logits() -> None:
     rng = np.random.default_rng(0)
     honest = rng.normal(size=(4000, 13)) * 2
     truth = np.array([rng.choice(13, p=p) for p in metrics.softmax(honest)])
-    assert metrics.fit_temperature(honest * 3, truth) == pytest.approx(3, abs=0.25)
+    found = metrics.fit_temperature(honest * 3, truth)
+    assert found == pytest.approx(3, abs=0.25)
+    confidence = metrics.softmax(honest * 3, found).max(axis=1).mean()
+    assert confidence == pytest.approx(metrics.accuracy(truth, honest.argmax(axis=1)), abs=1e-3)
+
+
+def test_temperature_stays_in_its_range_where_all_or_nothing_is_right() -> None:
+    logits = np.random.default_rng(0).normal(size=(50, 13))
+    assert metrics.fit_temperature(logits, logits.argmax(axis=1)) == pytest.approx(0.2, abs=1e-3)
+    assert metrics.fit_temperature(logits, logits.argmin(axis=1)) == pytest.approx(5, abs=1e-3)
 
 
 def test_threshold_keeps_what_is_right() -> None:

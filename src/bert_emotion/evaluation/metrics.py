@@ -6,6 +6,7 @@ prediction counts as 0 only when it stands in `labels`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -60,17 +61,20 @@ def calibration_error(probabilities: np.ndarray, truth: np.ndarray, bins: int = 
 
 
 def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
-    """Temperature that minimises the negative log-likelihood (Guo et al. 2017), by grid and refinement."""
+    """Temperature, 0.2-5, at which the mean confidence is the accuracy (Clarté et al. 2023, arXiv:2303.02644).
 
-    def loss(temperature: float) -> float:
-        p = softmax(logits, temperature)[np.arange(len(truth)), truth]
-        return float(-np.log(np.clip(p, 1e-12, None)).mean())
-
-    grid = np.geomspace(0.2, 5, 60)
-    for _ in range(3):
-        best = int(np.argmin([loss(t) for t in grid]))
-        grid = np.linspace(grid[max(0, best - 1)], grid[min(len(grid) - 1, best + 1)], 30)
-    return round(float(grid[np.argmin([loss(t) for t in grid])]), 4)
+    On dev the calibration error of every size is lower with it than with the temperature of least negative
+    log-likelihood (Guo et al. 2017), which leaves them overconfident.
+    """
+    right = float((logits.argmax(axis=1) == truth).mean())
+    low, high = 0.2, 5.0
+    for _ in range(30):  # the confidence falls as the temperature rises
+        middle = math.sqrt(low * high)
+        if softmax(logits, middle).max(axis=1).mean() > right:
+            low = middle
+        else:
+            high = middle
+    return round(math.sqrt(low * high), 4)
 
 
 def fit_threshold(probabilities: np.ndarray, truth: np.ndarray, wanted: float = 0.95) -> tuple[float, float]:
