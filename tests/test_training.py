@@ -138,16 +138,17 @@ def test_sincere_comments_called_sarcasm_are_counted_by_people_s_one_label(monke
     from bert_emotion.evaluation import testsets
 
     table = {
-        "text": ["ty", "ty so much", "ily", "ty and ily", "ew"],
-        "foreign": ["gratitude", "gratitude", "love", "gratitude,love", "disgust"],
+        "text": ["ty", "hm", "ty so much", "ily", "ty and ily", "ew"],
+        "foreign": ["gratitude", "approval", "gratitude", "love", "gratitude,love", "disgust"],
+        "label": [5, -1, 5, 2, -1, 7],
     }
     pa = pytest.importorskip("pyarrow", reason="needs the train extra")
     monkeypatch.setattr(testsets, "read_table", lambda *_: pa.table(table))
     sarcasm, love = np.eye(13)[LABELS.index("Sarcasm")], np.eye(13)[LABELS.index("Love")]
-
-    found = testsets.sincere_as_sarcasm(
-        lambda texts: np.array([sarcasm if len(t) > 5 else love for t in texts]), Path("unused")
-    )
+    texts = table["text"]
+    rows = [i for i, label in enumerate(table["label"]) if label >= 0]
+    answers = np.array([sarcasm if len(texts[i]) > 5 else love for i in rows])
+    found = testsets.sincere_as_sarcasm(answers, Path("unused"))
     assert found == {
         "gratitude": {"texts": 2, "called_sarcasm": 0.5},
         "love": {"texts": 1, "called_sarcasm": 0.0},

@@ -46,7 +46,7 @@ def write_report(model: str | Path | None, prepared: Path, out: Path) -> dict[st
         "rest_accuracy": float(right[~kept].mean()) if (~kept).any() else None,
     }
     figures["robustness"] = robustness(predict, held_out["authored test (sentences)"][0].texts)
-    figures["sincere_as_sarcasm"] = sincere_as_sarcasm(predict, prepared)
+    figures["sincere_as_sarcasm"] = sincere_as_sarcasm(held_out["GoEmotions test (12 labels)"][1], prepared)
     figures["examples"] = [result.asdict() for result in run_examples(classifier)]
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -132,13 +132,19 @@ def evaluate(predict: Predict, prepared: Path) -> dict[str, Any]:
     return {name: score(probabilities, test) for name, (test, probabilities) in answers(predict, prepared).items()}
 
 
-def sincere_as_sarcasm(predict: Predict, prepared: Path) -> dict[str, dict[str, Any]]:
-    """How often GoEmotions' test comments of each label of ``SINCERE``, and of no other label, are called Sarcasm."""
+def sincere_as_sarcasm(probabilities: np.ndarray, prepared: Path) -> dict[str, dict[str, Any]]:
+    """How often GoEmotions' test comments of each label of ``SINCERE``, and of no other label, are called Sarcasm.
+
+    Args:
+        probabilities: a model's for ``load(prepared, "GoEmotions test (12 labels)")``, (n, 13).
+        prepared: output of the data step.
+    """
     table = read_table(prepared, "goemotions", "test").to_pydict()
-    out: dict[str, dict[str, Any]] = {}
-    for name in SINCERE:
-        texts = [text for text, said in zip(table["text"], table["foreign"], strict=True) if said == name]
-        if texts:
-            share = float((predict(texts).argmax(axis=1) == Emotion.SARCASM).mean())
-            out[name] = {"texts": len(texts), "called_sarcasm": share}
-    return out
+    rows = zip(table["foreign"], table["label"], strict=True)
+    names = np.array([said for said, label in rows if label != NO_LABEL])  # the rows of ``load``
+    sarcastic = probabilities.argmax(axis=1) == Emotion.SARCASM
+    return {
+        name: {"texts": int((names == name).sum()), "called_sarcasm": float(sarcastic[names == name].mean())}
+        for name in SINCERE
+        if (names == name).any()
+    }
