@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from bert_emotion.labels import LABELS
 from bert_emotion.training import encoder, finetune, vocabulary
 from bert_emotion.training.loop import LoopConfig, Rows, batches_of, fit, hide
 
-from .toy import TRAINING, write_encoder
+from .toy import TRAINING, WORDS, write_encoder
 
 pytestmark = TRAINING
 
@@ -116,6 +117,34 @@ def test_an_int8_model_alone_can_be_trained_on(trained: Path, prepared: Path, tm
     other = encoder.new_classifier(str(tmp_path / "toy-v1"), None, None, seed=3, labels=("yes", "no"))  # a benchmark
     assert encoder.logits_of(other, ids, bf16=False).shape == (3, 2)
     assert other.config.id2label == {0: "yes", 1: "no"}
+
+
+def test_outlier_channels_stay_in_float32(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bert_emotion.export import int8
+    from bert_emotion.export.package import export_int8
+
+    model, tokenizer = encoder.load_classifier(trained)
+    ids = encoder.token_ids(tokenizer, [f"i am {letter} {word}" for letter in "abcdef" for word in WORDS])
+    with torch.no_grad():
+        layer = model.bert.encoder.layer[1]
+        layer.attention.output.LayerNorm.weight[3] *= 400
+        layer.intermediate.dense.bias[7] += 600
+        model.bert.embeddings.word_embeddings.weight[2, 5] += 5  # [CLS]
+
+    def error(folder: Path) -> float:
+        expected, found, _ = export_int8(model, ids, folder)
+        return float(np.sqrt(np.mean((found - expected) ** 2)))
+
+    split = error(tmp_path / "split")
+    monkeypatch.setattr(int8, "TIMES_MEDIAN", np.inf)
+    assert split < 0.6 * error(tmp_path / "whole")
+
+    for folder in ("split", "whole"):
+        for file in ("config.json", "tokenizer.json"):
+            shutil.copyfile(trained / file, tmp_path / folder / file)
+        back, _ = encoder.load_classifier(tmp_path / folder)
+        for name, weight in back.named_parameters():
+            np.testing.assert_allclose(weight.detach(), model.get_parameter(name).detach(), atol=0.05, err_msg=name)
 
 
 def test_the_report_is_written_with_its_plots(trained: Path, prepared: Path, tmp_path: Path) -> None:

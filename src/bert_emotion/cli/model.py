@@ -219,7 +219,9 @@ def average(
 def benchmark(
     task: Annotated[str, typer.Argument(help="'dair-ai/emotion', 'GoEmotions, 28 labels' or 'TweetEval emotion'.")],
     encoder: Annotated[str, typer.Argument(help="Folder of a trained model of ours, or any BERT-like encoder.")],
-    preset: Annotated[str, typer.Option(help="default, or multilingual-article: the article's settings.")] = "default",
+    preset: Annotated[
+        str, typer.Option(help="default, long (more passes) or multilingual-article: the article's settings.")
+    ] = "default",
     seed: Annotated[int | None, typer.Option(help="Seed (default: the preset's).")] = None,
     runs: Annotated[Path, typer.Option(help="Folder of checkpoints.")] = Path("runs/benchmarks"),
     out: Annotated[Path, typer.Option(help="Folder of results and their table.")] = Path("reports/benchmarks"),

@@ -15,9 +15,11 @@ import onnx
 import onnxruntime
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
 
 from bert_emotion.errors import ExportError
+from bert_emotion.export.int8 import quantise_embeddings, spare_outliers
 
 OPSET = 17
 FP32_TOLERANCE = 1e-4
@@ -58,11 +60,19 @@ def export_fp32(model: Any, path: Path) -> None:
         )
 
 
-def quantize(fp32: Path, int8: Path, *, heads: int, hidden: int) -> None:
-    """Fuse the fp32 graph and write it with int8 weights (per channel) and dynamic int8 activations."""
+def quantize(fp32: Path, int8: Path, *, heads: int, hidden: int, ids: list[list[int]]) -> None:
+    """Fuse the fp32 graph and write it with int8 weights (per channel) and dynamic int8 activations.
+
+    `ids` are unpadded texts that show which channels are too large for int8, see ``spare_outliers``.
+    """
     with tempfile.TemporaryDirectory() as folder:
         fused = Path(folder) / "fused.onnx"
-        optimized = optimize_model(str(fp32), "bert", num_heads=heads, hidden_size=hidden, opt_level=0)
+        options = FusionOptions("bert")
+        options.enable_embed_layer_norm = False  # fused, an embedding table could have only one scale
+        optimized = optimize_model(
+            str(fp32), "bert", num_heads=heads, hidden_size=hidden, opt_level=0, optimization_options=options
+        )
+        done = [*spare_outliers(optimized.model, ids), *quantise_embeddings(optimized.model)]
         optimized.save_model_to_file(str(fused))
         target = Path(folder) / "int8.onnx"
         logging.disable(logging.WARNING)  # the library advises a step that does not apply here
@@ -75,6 +85,7 @@ def quantize(fp32: Path, int8: Path, *, heads: int, hidden: int) -> None:
                 # 7-bit weights: processors without VNNI add two products in 16 bits, which 8-bit weights overflow,
                 # so that the same text would score differently from machine to machine
                 reduce_range=True,
+                nodes_to_exclude=done,
                 extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
             )
         finally:

@@ -153,8 +153,9 @@ def export_int8(model: Any, ids: list[list[int]], folder: Path) -> tuple[np.ndar
         fp32_path = Path(scratch) / "fp32.onnx"
         onnx_export.export_fp32(model, fp32_path)
         difference = onnx_export.check_fp32(fp32_path, ids[:300], expected[:300])
+        shape = model.config
         onnx_export.quantize(
-            fp32_path, int8_path, heads=model.config.num_attention_heads, hidden=model.config.hidden_size
+            fp32_path, int8_path, heads=shape.num_attention_heads, hidden=shape.hidden_size, ids=ids[:300]
         )
     return expected, onnx_export.run(int8_path, ids), difference
 

@@ -12,6 +12,7 @@ import numpy as np
 from bert_emotion import artifact
 from bert_emotion.export import onnx as onnx_export
 from bert_emotion.export.package import write_manifest
+from bert_emotion.export.parity import parity_texts
 from bert_emotion.export.source import Source
 from bert_emotion.export.to_onnx import copy_description
 
@@ -34,7 +35,8 @@ def write(source: Source, folder: Path, say: Callable[[str], None]) -> dict[str,
         fp32 = folder / "fp32.onnx"
         onnx_export.export_fp32(source.model, fp32)
         shape = source.model.config
-        onnx_export.quantize(fp32, target, heads=shape.num_attention_heads, hidden=shape.hidden_size)
+        ids = [source.ids(text) for text in parity_texts()[0][::3]]
+        onnx_export.quantize(fp32, target, heads=shape.num_attention_heads, hidden=shape.hidden_size, ids=ids)
         fp32.unlink()
     else:
         say("the int8 network of the source")

@@ -17,6 +17,9 @@ from bert_emotion.errors import TrainingError
 
 _DENSE = re.compile(r"/model/(.+?)/(?:MatMul|Gemm_MatMul)_quant$")
 
+CHANNELS, WEIGHT = "_outlier_channels", "_outlier_weight"
+"""Endings of the constants that hold, behind a product's name, the channels that the int8 file keeps in float32."""
+
 
 def dequantise(folder: Path) -> Any:
     """A float32 torch classifier with the weights of a model folder's int8 ONNX file.
@@ -55,7 +58,10 @@ def dequantise(folder: Path) -> Any:
     for node in graph.node:
         if node.op_type == "MatMulInteger" and (match := _DENSE.match(node.name)):
             place = match.group(1).replace("/", ".")
-            found[f"{place}.weight"] = whole(node.input[1].removesuffix("_quantized")).T
+            weights = whole(node.input[1].removesuffix("_quantized"))
+            if (channels := constants.get(node.name.removesuffix("_quant") + CHANNELS)) is not None:
+                weights[channels] = constants[node.name.removesuffix("_quant") + WEIGHT]
+            found[f"{place}.weight"] = weights.T
 
     config = AutoConfig.from_pretrained(folder, dtype="float32")
     model = AutoModelForSequenceClassification.from_config(config, attn_implementation="sdpa")
