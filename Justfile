@@ -14,12 +14,12 @@ train TIER:
     test -e runs/base/model || bert-emotion model distill base
     test {{TIER}} = base || bert-emotion model distill {{TIER}}
 
-# export, check, calibrate and evaluate a trained size: just package small small-v6
+# export, check, calibrate and evaluate a trained size: just package small small-v7
 package TIER NAME:
     bert-emotion model package runs/{{TIER}}/model src/bert_emotion/models/{{NAME}}
     bert-emotion report --model {{NAME}}
 
-# speed beside the transformers pipeline: just bench small-v6
+# speed beside the transformers pipeline: just bench small-v7
 bench NAME:
     bert-emotion bench --model {{NAME}} --pipeline --out reports/{{NAME}}/benchmark.json
 

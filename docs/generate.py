@@ -158,7 +158,7 @@ def benchmark() -> str:
     before = json.loads((ROOT / "reports" / "small-v1" / "benchmark.json").read_text(encoding="utf-8"))
     ours, other = (before["runtimes"][name]["p50_ms"] for name in ("ours", "pipeline"))
     return (
-        f"{text}\n\nWith int8 instructions (VNNI), the network before this one: {ours:.2f} ms a "
+        f"{text}\n\nWith int8 instructions (VNNI), small-v1, the same shape: {ours:.2f} ms a "
         f"short text, {other / ours:.1f} times better than the pipeline."
     )
 

@@ -138,7 +138,7 @@ def test_foreign_data_are_mapped_where_a_model_needs_it() -> None:
 
 def test_kinds_of_contenders(tmp_path: Path) -> None:
     assert kind_of(str(FAKE)) == ("ours", str(FAKE))
-    assert kind_of("small-v6") == ("ours", "small-v6")
+    assert kind_of("small-v7") == ("ours", "small-v7")
     assert kind_of("owner/name") == ("transformers", "owner/name")
     assert kind_of(f"onnx:{FAKE}") == ("onnx", str(FAKE))
     with pytest.raises(ModelError, match="holds no model"):

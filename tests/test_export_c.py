@@ -44,7 +44,7 @@ def source(toy: Path) -> Source:
     import torch
     from transformers import BertConfig, BertForSequenceClassification
 
-    content = json.loads((to_c.C.parents[1] / "models/small-v6/tokenizer.json").read_text(encoding="utf-8"))
+    content = json.loads((to_c.C.parents[1] / "models/small-v7/tokenizer.json").read_text(encoding="utf-8"))
     chosen = [p for p, i in content["model"]["vocab"].items() if i < 900 or len(p.removeprefix("##")) == 1]
     content["model"]["vocab"] = {piece: i for i, piece in enumerate(chosen)}
     torch.manual_seed(13)

@@ -389,7 +389,7 @@ def test_bad_input_is_one_line_and_writes_nothing(
         (["evaluate"], 2, "nothing to evaluate"),
         (["evaluate", str(FAKE)], 2, "nothing to evaluate"),
         (["evaluate", str(FAKE), "nope.csv"], 2, "nope.csv does not exist"),
-        (["evaluate", str(FAKE), "--examples", "-m", "small-v6"], 2, "named twice"),
+        (["evaluate", str(FAKE), "--examples", "-m", "small-v7"], 2, "named twice"),
         (["evaluate", str(FAKE), "--examples", "--html", "x.html"], 2, "--html"),
     ],
 )

@@ -16,7 +16,7 @@ from typing import Any
 from bert_emotion.errors import InputError, ModelError
 
 SHIPPED = Path(__file__).with_name("models")
-DEFAULT_MODEL = "small-v6"
+DEFAULT_MODEL = "small-v7"
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
@@ -34,7 +34,7 @@ class ModelConfig:
 
     Attributes:
         folder: where it lies.
-        name: name with version, for example ``small-v6``.
+        name: name with version, for example ``small-v7``.
         labels: label names in id order, as the network's outputs are; the 13, or a set of somebody's own.
         max_length: longest input in tokens, the two special tokens included; longer texts are read in windows.
         temperature: divides the logits before the softmax (calibration fitted on dev), > 0.
@@ -79,7 +79,7 @@ def find_model(model: str | Path | None) -> Path:
     name = DEFAULT_MODEL if model is None else str(model)
     folder = SHIPPED / name
     if not (folder / CONFIG).is_file():
-        # "small" finds "small-v6": the newest of that tier
+        # "small" finds "small-v7": the newest of that tier
         tier = [found for found in shipped_models() if found.rpartition("-v")[0] == name]
         newest = max(tier, key=lambda found: int(found.rpartition("-v")[2]), default=None)
         folder = SHIPPED / newest if newest else Path(name).expanduser()

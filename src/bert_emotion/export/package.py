@@ -64,7 +64,7 @@ def package(
         trained: folder that training wrote.
         prepared: output of the data step (the dev rows calibrate, the test rows are reported).
         out: model folder to write.
-        name: name with version, such as ``small-v6``.
+        name: name with version, such as ``small-v7``.
         weights: keep the half-precision torch weights too (for training on, and for the transformers pipeline).
         say: called with one line a step.
 
