@@ -3,8 +3,8 @@
 The runtime quantises the input of every matrix product on the fly to 8 bits over the whole text. Here the same
 rounding is simulated text by text in the forward pass, and gradients pass straight through it
 (Bengio et al. 2013, arXiv:1308.3432; Jacob et al. 2018, arXiv:1712.05877). Weights are quantised per channel
-and lose so little that they are left alone. The packaged network spares outlier channels (``export.int8``); here they are
-rounded with the rest, so that the student feels more than it will meet.
+and lose so little that they are left alone. The packaged network spares outlier channels (``export.int8``); here
+they are rounded with the rest, so that the student feels more than it will meet.
 """
 
 from __future__ import annotations
